@@ -1,0 +1,44 @@
+"""Hands a Snakemake job to a script's `main`: arguments by name, log, one-line errors."""
+
+import inspect
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from nucleobert.errors import InputError
+
+logger = logging.getLogger("nucleobert")
+
+
+def _named(items: Any) -> dict[str, Any]:
+    """Return a Snakemake Namedlist as a dictionary; lists of files become list[str], single files str."""
+    return {
+        name: [str(v) for v in value] if isinstance(value, (list, tuple)) else str(value)
+        for name, value in items.items()
+    }
+
+
+def run_job(snakemake: Any, main: Callable[..., None]) -> None:
+    """Call `main` with the job's named inputs, outputs and params (and `threads`, if it takes it).
+
+    Messages go to the rule's log. An `InputError` ends the process with one line on standard error and status 1; any
+    other exception is also written to the log with its traceback.
+    """
+    handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w") for path in snakemake.log]
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True
+    )
+    arguments = _named(snakemake.input) | _named(snakemake.output) | dict(snakemake.params.items())
+    arguments.pop("code", None)
+    if "threads" in inspect.signature(main).parameters:
+        arguments["threads"] = snakemake.threads
+    try:
+        main(**arguments)
+    except InputError as error:
+        logger.error("error: %s", error)
+        sys.stderr.write(f"nucleobert: error: {error}\n")
+        raise SystemExit(1) from None
+    except Exception:
+        logger.exception("the job failed")
+        raise
