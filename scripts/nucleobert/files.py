@@ -15,25 +15,31 @@ from typing import Any, TextIO
 from nucleobert.errors import InputError
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def write_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a path beside `path`; rename it to `path` when the block ends well, remove it when it does not.
 
-    The block may write a file or create a directory there.
+    The block may write a file or create a directory there. What a killed process left there is removed first; one
+    process at a time writes a path.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    beside = final.with_name(f".{final.name}.{os.getpid()}.part")
+    beside = final.with_name(f".{final.name}.part")
+    _remove(beside)
     try:
         yield beside
-        if final.is_dir() and not final.is_symlink():
-            shutil.rmtree(final)
-        os.replace(beside, final)
+        if final.is_dir():
+            _remove(final)
+        beside.replace(final)
     finally:
-        if beside.is_dir() and not beside.is_symlink():
-            shutil.rmtree(beside, ignore_errors=True)
-        else:
-            beside.unlink(missing_ok=True)
+        _remove(beside)
 
 
 @contextlib.contextmanager

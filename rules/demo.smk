@@ -1,0 +1,22 @@
+# Needs: nothing but a seed. Makes: resources/demo/, a small genome with planted truths in the publishers' formats.
+
+DEMO = "resources/demo/"
+DEMO_FILES = {name: source.path for name, source in SOURCES.items() if source.path.startswith(DEMO)}
+
+if "demo" in CONFIG.values:
+
+    rule generate_demo:
+        """Write the demo's genome, annotation, sites, half-lives, localisations and GDC files, and the planted truths."""
+        output:
+            **DEMO_FILES,
+            truth=f"{DEMO}truth.json",
+        log:
+            "<results>/logs/generate_demo.log",
+        params:
+            seed=CONFIG["demo"]["seed"],
+            sizes=CONFIG["demo"].get("sizes", {}),
+            code=code("generate_demo"),
+        conda:
+            "../envs/data.yaml"
+        script:
+            "../scripts/generate_demo.py"

@@ -1,0 +1,90 @@
+# Needs: models, test items. Makes: <results>/attributions/ and the figures of them.
+
+EXPLAINED = [f"{task}/{split}/{variant}" for task, split, variant in CONFIG.explained()]
+
+
+rule attribute_scores:
+    """Integrated gradients of the test items by the model of their fold, folded onto nucleotides."""
+    input:
+        items="<results>/datasets/{task}/items.parquet",
+        split="<results>/datasets/{task}/{split}/split.tsv",
+        models=models_of,
+    output:
+        scores="<results>/attributions/{task}/{split}/{variant}.npz",
+        checks="<results>/attributions/{task}/{split}/{variant}.checks.json",
+    log:
+        "<results>/logs/attribute_scores/{task}/{split}/{variant}.log",
+    benchmark:
+        "<results>/benchmarks/attribute_scores/{task}/{split}/{variant}.tsv"
+    wildcard_constraints:
+        variant=variants_of("bert"),
+    params:
+        steps=CONFIG["attribution"]["steps"],
+        baseline=CONFIG["attribution"]["baseline"],
+        max_items=CONFIG["attribution"].get("max_items"),
+        seed=CONFIG["seed"],
+        code=code("attribute_scores"),
+    threads: 8
+    resources:
+        mem_mb=8000,
+        runtime=720,
+    conda:
+        "../envs/model.yaml"
+    script:
+        "../scripts/attribute_scores.py"
+
+
+rule find_motifs:
+    """Rank the words of the explained sequences by their mean attribution."""
+    input:
+        items="<results>/datasets/{task}/items.parquet",
+        scores="<results>/attributions/{task}/{split}/{variant}.npz",
+    output:
+        motifs="<results>/attributions/{task}/{split}/{variant}.motifs.tsv",
+    log:
+        "<results>/logs/find_motifs/{task}/{split}/{variant}.log",
+    params:
+        kmer=CONFIG["attribution"]["kmer"],
+        code=code("find_motifs"),
+    conda:
+        "../envs/stats.yaml"
+    script:
+        "../scripts/find_motifs.py"
+
+
+rule plot_attributions:
+    """Draw the heatmap around the site, positives above negatives, and the mean profile."""
+    input:
+        split="<results>/datasets/{task}/{split}/split.tsv",
+        scores="<results>/attributions/{task}/{split}/{variant}.npz",
+    output:
+        heatmap=report(
+            "<results>/figures/{task}/{split}/{variant}.heatmap.svg",
+            caption="../report/heatmap.rst",
+            category="Attributions",
+            labels={"task": "{task}", "split": "{split}", "arm": "{variant}", "figure": "heatmap"},
+        ),
+        heatmap_png="<results>/figures/{task}/{split}/{variant}.heatmap.png",
+        profile=report(
+            "<results>/figures/{task}/{split}/{variant}.profile.svg",
+            caption="../report/profile.rst",
+            category="Attributions",
+            labels={"task": "{task}", "split": "{split}", "arm": "{variant}", "figure": "profile"},
+        ),
+        profile_png="<results>/figures/{task}/{split}/{variant}.profile.png",
+    log:
+        "<results>/logs/plot_attributions/{task}/{split}/{variant}.log",
+    params:
+        seed=CONFIG["seed"],
+        code=code("plot_attributions"),
+    conda:
+        "../envs/stats.yaml"
+    script:
+        "../scripts/plot_attributions.py"
+
+
+rule explain:
+    """Stage: attributions, motif tables and their figures."""
+    input:
+        [f"<results>/attributions/{name}.motifs.tsv" for name in EXPLAINED],
+        [f"<results>/figures/{name}.heatmap.svg" for name in EXPLAINED],

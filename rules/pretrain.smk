@@ -1,0 +1,34 @@
+# Needs: corpora. Makes: <results>/pretrained/<corpus>/k<k>/, a Hugging Face folder with run.json and history.tsv.
+
+
+rule pretrain_bert:
+    """Pretrain a BERT on a corpus by masked-language modelling."""
+    input:
+        codes="<results>/corpora/{corpus}/codes.npy",
+        offsets="<results>/corpora/{corpus}/offsets.npy",
+    output:
+        model=directory("<results>/pretrained/{corpus}/k{k}"),
+    log:
+        "<results>/logs/pretrain_bert/{corpus}/k{k}.log",
+    benchmark:
+        "<results>/benchmarks/pretrain_bert/{corpus}/k{k}.tsv"
+    params:
+        k=lambda w: int(w.k),
+        architecture=CONFIG.architecture("bert"),
+        training=CONFIG["pretraining"],
+        seed=CONFIG["seed"],
+        code=code("pretrain_bert"),
+    threads: 8
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+    conda:
+        "../envs/model.yaml"
+    script:
+        "../scripts/pretrain_bert.py"
+
+
+rule pretrain:
+    """Stage: every pretrained model that the systems to run start from."""
+    input:
+        [f"<results>/pretrained/{corpus}/k{k}" for corpus, k in CONFIG.pretrained_used()],

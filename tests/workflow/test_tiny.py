@@ -1,0 +1,143 @@
+"""The whole workflow on next to nothing: outputs, reruns, determinism, interruption."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nucleobert.files import digest_of
+
+VARIANT = "bert_pretrained_k3"
+PLACE = f"m6a_degradation/grouped/{VARIANT}"
+
+
+def digests(folder: Path, *patterns: str) -> dict[str, str]:
+    """Return the digest of every result that the patterns find."""
+    found = [path for pattern in patterns for path in (folder / "results").glob(pattern)]
+    return {str(path.relative_to(folder)): digest_of(path) for path in sorted(found)}
+
+
+RESULTS = ("predictions/**/*.tsv", "attributions/**/*.npz", "benchmark/*.tsv", "datasets/**/split.tsv")
+
+
+def test_every_promised_result_is_there(tiny):
+    results = tiny.folder / "results"
+    audit = json.loads((results / "datasets/m6a_degradation/grouped/audit.json").read_text())
+    assert audit["task"] == "m6a_degradation"
+    predictions = pd.read_csv(results / f"predictions/{PLACE}.tsv", sep="\t")
+    assert list(predictions) == ["fold", "seed", "id", "label", "score"]
+    assert predictions["score"].between(0, 1).all()
+    assert sorted(predictions["seed"].unique()) == [1, 2]
+    summary = pd.read_csv(results / "benchmark/summary.tsv", sep="\t")
+    first = [
+        "task",
+        "split",
+        "arm",
+        "init",
+        "k",
+        "metric",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "seeds",
+        "n_test",
+        "n_positive",
+        "published",
+    ]
+    assert list(summary)[: len(first)] == first
+    assert set(summary["arm"]) == {
+        "prior", "lookup", "composition", "kmer_logistic", "cnn", "bert_random", "bert_pretrained",
+    }  # fmt: skip
+    with np.load(results / f"attributions/{PLACE}.npz") as arrays:
+        assert {"ids", "scores", "completeness_error"} <= set(arrays)
+        assert len(arrays["ids"]) == len(arrays["scores"]) == len(arrays["completeness_error"])
+    assert (results / "report.html").stat().st_size > 10_000
+    for figure in (results / "figures").rglob("*.svg"):
+        assert figure.with_suffix(".png").is_file(), figure
+    for record in [*results.glob("models/*/*/*/fold*/seed*/run.json"), *results.glob("pretrained/*/*/run.json")]:
+        run = json.loads(record.read_text())
+        assert {"settings", "versions", "inputs_sha256", "seconds", "peak_memory_bytes"} <= set(run), record
+
+
+def test_the_test_part_is_opened_by_no_model(tiny):
+    """Models record the items that they read: train and dev of their fold, none of its test part."""
+    results = tiny.folder / "results"
+    split = pd.read_csv(results / "datasets/m6a_degradation/grouped/split.tsv", sep="\t")
+    sizes = split[split["fold"] == 0].groupby("part").size()
+    for record in results.glob("models/m6a_degradation/grouped/*/fold0/seed*/run.json"):
+        run = json.loads(record.read_text())
+        assert run["n_train"] == sizes["train"], record
+        assert run["n_dev"] == sizes["dev"], record
+
+
+def test_a_second_run_does_nothing(tiny):
+    assert "Nothing to be done" in tiny.must()
+
+
+def test_a_new_time_stamp_of_the_code_reruns_nothing(tiny, root):
+    for script in (root / "scripts").glob("*.py"):
+        os.utime(script)
+    assert "Nothing to be done" in tiny.must(options=("--dry-run",))
+
+
+def test_a_stage_can_be_rerun_alone(tiny):
+    output = tiny.must("benchmark", options=("--forcerun", "summarise_benchmark"))
+    assert "summarise_benchmark" in output
+    assert "finetune_model" not in output
+
+
+def test_a_changed_setting_reruns_what_depends_on_it(tiny):
+    output = tiny.must(options=("--dry-run", "--quiet", "rules", "--config", "benchmark={bootstrap: 101}"))
+    assert "summarise_benchmark" in output
+    assert "pretrain_bert" not in output
+
+
+def test_the_same_seed_gives_the_same_bytes(tiny, new_workflow):
+    again = new_workflow()
+    again.must("benchmark", "explain")
+    expected = digests(tiny.folder, *RESULTS)
+    assert len(expected) > 8
+    assert digests(again.folder, *RESULTS) == expected
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "logs/generate_demo.log",
+        "logs/fetch_source",
+        "logs/prepare_genome.log",
+        "logs/split_dataset",
+        "logs/pretrain_bert",
+        "logs/finetune_model",
+        "logs/predict_test",
+        "logs/summarise_benchmark.log",
+        "logs/attribute_scores",
+        "logs/write_report.log",
+    ],
+)
+def test_a_run_killed_in_any_stage_ends_the_same(tiny, killed, moment):
+    """Kill the whole process group as soon as the stage's log appears, and give the same command again."""
+    process = killed.start()
+    mark = killed.folder / "results" / moment
+    deadline = time.monotonic() + 240
+    while not mark.exists():
+        assert process.poll() is None, (killed.folder / "killed.log").read_text()[-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    killed.kill(process)
+    if moment == "logs/write_report.log":
+        killed.must()
+        assert digests(killed.folder, *RESULTS) == digests(tiny.folder, *RESULTS)
+        assert not list(killed.folder.rglob("*.part"))
+
+
+@pytest.fixture(scope="module")
+def killed(root, tmp_path_factory):
+    """One folder for all moments: each run goes on from where the one before was killed."""
+    from conftest import Workflow
+
+    return Workflow(root, tmp_path_factory.mktemp("killed"))
