@@ -38,7 +38,7 @@ def main(*, truth: str, summary: str, motifs: list[str], planted: str) -> None:
                 row
                 | {"split": split, "arm": arm, "auroc": score["mean"]}
                 | {"ci_low": score["ci_low"], "ci_high": score["ci_high"]}
-                | {"motif_rank": rank or "", "motif_words": len(words)}
+                | {"motif_rank": str(rank or ""), "motif_words": str(len(words))}
                 | {"found_auroc": "yes" if above_chance else "no"}
                 | {"found_motif": "yes" if rank and rank <= TOP else "no"}
             )

@@ -185,6 +185,14 @@ def interval(values: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def interval_of_columns(values: Floats) -> tuple[Floats, Floats]:
+    """Return the central 95 % of the defined values of each column of (n, L): two (L,)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return low, high
+
+
 def group_bootstrap(folds: Sequence[Fold], metric: Metric, n: int, seed: int) -> Estimate:
     """Estimate a metric's mean over folds and seeds with a percentile interval.
 
@@ -384,3 +392,20 @@ def with_undefined(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return the table with the given columns as text of nine digits, NaN as ``undefined``."""
     text = {c: ["undefined" if math.isnan(value) else f"{value:.9g}" for value in table[c]] for c in columns}
     return table.assign(**text)
+
+
+def auroc_tables(summary: pd.DataFrame, task: str) -> dict[str, pd.DataFrame]:
+    """Return of each split of `task` the AUROC rows, in one order of arms, with numbers as floats.
+
+    `summary` is the benchmark's summary as text. An arm that a split lacks has a row of NaN.
+    """
+    rows = summary[(summary["task"] == task) & (summary["metric"] == "auroc")]
+    if rows.empty:
+        raise InputError("benchmark summary", f"no AUROC of task {task!r}", "run the benchmark of this task")
+    numbers = {c: pd.to_numeric(rows[c], errors="coerce") for c in ("mean", "ci_low", "ci_high", "published")}
+    rows = rows.assign(**numbers)
+    arms = rows[["arm", "init", "k"]].drop_duplicates("arm").reset_index(drop=True)
+    return {
+        str(split): arms.merge(of_split[["arm", *numbers]], on="arm", how="left")
+        for split, of_split in rows.groupby("split", sort=False)
+    }

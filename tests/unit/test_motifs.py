@@ -79,7 +79,7 @@ def test_rare_words_are_not_ranked():
 def test_planted_motif_comes_first(planted):
     table = rank_kmers(*planted, k=6)
     assert set(table["kmer"].head(3)) == {"TGTAAA", "GTAAAT", "TAAATA"}
-    assert table.loc[0, "seed"] == MOTIF
+    assert MOTIF in table.loc[0, "seed"]
     assert contains_planted(table, MOTIF)
     assert (table.head(3)["difference"] > 0.8).all()
 
@@ -119,7 +119,7 @@ def test_scripts_from_attributions_to_the_verdict(tmp_path, planted):
     np.savez(tmp_path / "a.npz", ids=ids, length=np.full(len(ids), 80), label=labels, scores=padded)
     path = tmp_path / "m6a" / "grouped" / "bert_k6.motifs.tsv"
     find_motifs(items=str(tmp_path / "items.parquet"), scores=str(tmp_path / "a.npz"), motifs=str(path), kmer=6)
-    assert pd.read_csv(path, sep="\t").loc[0, "seed"] == MOTIF
+    assert MOTIF in pd.read_csv(path, sep="\t").loc[0, "seed"]
     write_json(tmp_path / "truth.json", {"tasks": {"m6a": {"motif": MOTIF}, "other": {"motif": "GGGGCCCC"}}})
     summary = [
         {"task": "m6a", "split": "grouped", "arm": arm, "metric": "auroc", "mean": 0.9, "ci_low": low, "ci_high": 0.95}

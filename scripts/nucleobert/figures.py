@@ -1,0 +1,296 @@
+"""Figures: functions that take arrays and axes, and read no files.
+
+Colours are those of Okabe and Ito, and a diverging map that colour-blind readers can tell apart. The smallest letters
+are 8 points at the size of print.
+"""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from nucleobert.files import write_beside
+from nucleobert.metrics import Floats
+from nucleobert.statistics import interval_of_columns, resample
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    *("#000000", "#E69F00", "#56B4E9", "#009E73"),
+    *("#F0E442", "#0072B2", "#D55E00", "#CC79A7"),
+)
+LABEL_COLOURS = {1: VERMILION, 0: BLUE}
+GREY = "#666666"
+WIDTH = 7.2  # inches: the width of a page's text
+SMOOTHING = 5
+
+_STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "svg.hashsalt": "nucleobert",
+    "figure.constrained_layout.use": True,
+}
+
+
+@contextlib.contextmanager
+def new_figure(height: float) -> Iterator[Figure]:
+    """Yield a figure of the page's width and the given height (inches), in the house style."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, height))
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def save_figure(figure: Figure, svg: str | os.PathLike[str], png: str | os.PathLike[str]) -> None:
+    """Write a figure as SVG and as PNG (200 dpi); the same figure gives the same bytes."""
+    with mpl.rc_context(_STYLE):
+        for path, kind, metadata in ((svg, "svg", {"Date": None}), (png, "png", {"Software": None})):
+            with write_beside(path) as beside:
+                figure.savefig(beside, format=kind, dpi=200, metadata=metadata)
+
+
+# Attributions
+
+
+def align_to_site(scores: ArrayLike, sites: ArrayLike, lengths: ArrayLike) -> tuple[Floats, NDArray[np.int64], int]:
+    """Shift each row so that its site stands in one column.
+
+    Parameters
+    ----------
+    scores
+        (n, L), NaN-padded on the right.
+    sites
+        (n,) 0-based offset of the site; -1 for none.
+    lengths
+        (n,) letters of each item.
+
+    Returns
+    -------
+    The aligned scores of the items with a site (NaN where an item does not reach), the position of each column
+    relative to the site (nt), and how many items have no site. If no item has one, the rows are left as they are and
+    the positions count from the start of the sequence.
+    """
+    values, site, length = np.asarray(scores, dtype=np.float64), np.asarray(sites), np.asarray(lengths)
+    has_site = site >= 0
+    if not has_site.any():
+        return values, np.arange(values.shape[1]), 0
+    before, after = int(site[has_site].max()), int((length - site)[has_site].max())
+    aligned = np.full((int(has_site.sum()), before + after), np.nan)
+    for row, index in zip(aligned, np.flatnonzero(has_site), strict=True):
+        start = before - site[index]
+        row[start : start + length[index]] = values[index, : length[index]]
+    return aligned, np.arange(-before, after), int((~has_site).sum())
+
+
+def heatmap_order(labels: ArrayLike, logits: ArrayLike) -> NDArray[np.intp]:
+    """Return the rows' order: positives above negatives, within a label by falling logit."""
+    return np.lexsort((-np.asarray(logits, dtype=np.float64), -np.asarray(labels)))
+
+
+def position_label(with_site: bool) -> str:
+    """Name the x axis of attributions."""
+    return "position relative to the site (nt)" if with_site else "position in the sequence (nt)"
+
+
+def plot_heatmap(
+    ax: Axes, scores: ArrayLike, labels: ArrayLike, logits: ArrayLike, positions: ArrayLike, *, with_site: bool
+) -> None:
+    """Draw attributions (n, L), one row an item, positives above negatives, colours centred at 0.
+
+    The colours end at the 99th percentile of the absolute scores.
+    """
+    order = heatmap_order(labels, logits)
+    values, label, position = np.asarray(scores)[order], np.asarray(labels)[order], np.asarray(positions)
+    limit = float(np.nanpercentile(np.abs(values), 99)) or 1.0
+    image = ax.imshow(
+        values,
+        cmap=mpl.colormaps["RdBu_r"].with_extremes(bad="#DDDDDD"),
+        vmin=-limit,
+        vmax=limit,
+        aspect="auto",
+        interpolation="nearest",
+        extent=(position[0] - 0.5, position[-1] + 0.5, len(values), 0),
+    )
+    positives = int(label.sum())
+    ax.axhline(positives, color=BLACK, linewidth=1.2)
+    if with_site:
+        ax.axvline(0, color=BLACK, linewidth=0.8, linestyle=(0, (4, 3)))
+    groups = [(0, positives, 1), (positives, len(values), 0)]
+    middles = {f"label {value}\nn = {end - start}": (start + end) / 2 for start, end, value in groups if end > start}
+    ax.set_yticks(list(middles.values()), list(middles), rotation=90, va="center")
+    ax.tick_params(axis="y", length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+    ax.set_xlabel(position_label(with_site))
+    figure = ax.get_figure()
+    assert figure is not None
+    bar = figure.colorbar(image, ax=ax, extend="both", pad=0.02, fraction=0.05)
+    bar.set_label("attribution (logit per nucleotide)\nblue: for label 0  ·  red: for label 1")
+
+
+def mean_profile(
+    scores: ArrayLike, clusters: ArrayLike, n: int, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
+    """Return the mean score per column (L,) and its 95 % interval over resampled clusters.
+
+    `scores` (items, L) are smoothed by a running mean of `SMOOTHING` columns first; NaN is left out.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    known = ~np.isnan(values)
+    kernel = np.ones(SMOOTHING)
+    total = np.apply_along_axis(np.convolve, 1, np.where(known, values, 0), kernel, mode="same")
+    count = np.apply_along_axis(np.convolve, 1, known.astype(np.float64), kernel, mode="same")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        smooth = np.where(known, total / count, 0)
+        weights = resample(pd.factorize(np.asarray(clusters))[0], n, rng)
+        draws = (weights @ smooth) / (weights @ known)
+        mean = smooth.sum(axis=0) / known.sum(axis=0)
+    low, high = interval_of_columns(draws)
+    return mean, low, high
+
+
+def plot_profile(
+    ax: Axes,
+    profiles: dict[int, tuple[Floats, Floats, Floats]],
+    counts: dict[int, int],
+    positions: ArrayLike,
+    *,
+    with_site: bool,
+) -> None:
+    """Draw the mean attribution by position of each label with its interval."""
+    position = np.asarray(positions)
+    ax.axhline(0, color=GREY, linewidth=0.8)
+    if with_site:
+        ax.axvline(0, color=BLACK, linewidth=0.8, linestyle=(0, (4, 3)))
+    for label, (mean, low, high) in profiles.items():
+        colour = LABEL_COLOURS[label]
+        ax.fill_between(position, low, high, color=colour, alpha=0.25, linewidth=0)
+        ax.plot(position, mean, color=colour, linewidth=1.2, label=f"label {label} (n = {counts[label]})")
+    ax.set_xlim(position[0], position[-1])
+    ax.set_xlabel(position_label(with_site))
+    ax.set_ylabel(f"mean attribution\n(logit per nucleotide,\n{SMOOTHING}-nt running mean)")
+    ax.legend(loc="upper left")
+
+
+# Benchmark
+
+
+def _colour(arm: str, init: str) -> str:
+    if init == "random":
+        return ORANGE
+    return BLUE if init else GREY
+
+
+def _points(ax: Axes, rows: pd.DataFrame, y: ArrayLike, colours: Sequence[str], **style: Any) -> None:
+    """Draw means with their intervals; undefined ones are said so."""
+    for (_, row), at, colour in zip(rows.iterrows(), np.asarray(y), colours, strict=True):
+        if math.isnan(row["mean"]):
+            ax.text(0.5, at, " undefined", va="center", fontsize=8, color=GREY)
+            continue
+        ax.plot([row["ci_low"], row["ci_high"]], [at, at], color=colour, linewidth=1.8, solid_capstyle="butt")
+        ax.plot(row["mean"], at, "o", color=colour, markersize=5.5, **style)
+
+
+def plot_benchmark(axes: Sequence[Axes], tables: dict[str, pd.DataFrame], metric: str) -> None:
+    """Draw one panel per split: arms from top to bottom, means with 95 % intervals, chance as a line.
+
+    Parameters
+    ----------
+    tables
+        Of each split, in the same order of arms: arm, init, mean, ci_low, ci_high, published.
+    metric
+        Its name on the x axis.
+    """
+    arms = next(iter(tables.values()))["arm"].tolist()
+    y = np.arange(len(arms))
+    for ax, (split, rows) in zip(axes, tables.items(), strict=True):
+        ax.axvline(0.5, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+        _points(ax, rows, y, [_colour(a, i) for a, i in zip(rows["arm"], rows["init"], strict=True)])
+        for at, (mean, published) in enumerate(zip(rows["mean"], rows["published"], strict=True)):
+            if not math.isnan(mean):
+                ax.annotate(f"{mean:.3f}", (1.01, at), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
+            if not math.isnan(published):
+                ax.plot(published, at, "D", markerfacecolor="white", markeredgecolor=BLACK, markersize=5)
+        ax.set_title(f"split: {split}")
+        ax.set_xlabel(f"{metric}, mean and 95 % interval")
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.grid(axis="x", color="#E5E5E5", linewidth=0.6)
+        ax.set_axisbelow(True)
+        ax.tick_params(axis="y", length=0)
+    axes[0].set_yticks(y, arms)
+    axes[0].set_ylim(len(arms) - 0.5, -0.5)
+    handles = [
+        Line2D([], [], marker="o", color=GREY, linewidth=1.8, label="without a transformer"),
+        Line2D([], [], marker="o", color=ORANGE, linewidth=1.8, label="BERT from random weights"),
+        Line2D([], [], marker="o", color=BLUE, linewidth=1.8, label="BERT pretrained"),
+        Line2D([], [], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="chance"),
+    ]
+    if any(rows["published"].notna().any() for rows in tables.values()):
+        handles.append(
+            Line2D([], [], marker="D", markerfacecolor="white", markeredgecolor=BLACK, linewidth=0, label="published")
+        )
+    figure = axes[0].get_figure()
+    assert isinstance(figure, Figure)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+
+
+def plot_leak(ax: Axes, published: pd.DataFrame, grouped: pd.DataFrame, metric: str) -> None:
+    """Draw each arm's metric on the published split beside that on the grouped split.
+
+    The tables have the same arms in the same order: arm, mean, ci_low, ci_high.
+    """
+    arms = published["arm"].tolist()
+    y = np.arange(len(arms))
+    for at, (before, after) in enumerate(zip(published["mean"], grouped["mean"], strict=True)):
+        ax.plot([before, after], [at - 0.16, at + 0.16], color="#BBBBBB", linewidth=1)
+    _points(ax, published, y - 0.16, [VERMILION] * len(arms), markerfacecolor="white", markeredgewidth=1.6)
+    _points(ax, grouped, y + 0.16, [BLUE] * len(arms))
+    ax.axvline(0.5, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+    ax.set_yticks(y, arms)
+    ax.set_ylim(len(arms) - 0.5, -0.5)
+    ax.set_xlabel(f"{metric}, mean and 95 % interval")
+    ax.grid(axis="x", color="#E5E5E5", linewidth=0.6)
+    ax.set_axisbelow(True)
+    figure = ax.get_figure()
+    assert isinstance(figure, Figure)
+    figure.legend(
+        handles=[
+            Line2D(
+                [], [], marker="o", markerfacecolor="white", color=VERMILION, linewidth=1.8, label="published split"
+            ),
+            Line2D([], [], marker="o", color=BLUE, linewidth=1.8, label="grouped split"),
+            Line2D([], [], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="chance"),
+        ],
+        loc="outside lower center",
+        ncols=3,
+    )
+
+
+# Learning
+
+
+def plot_curves(ax: Axes, curves: Sequence[tuple[ArrayLike, ArrayLike]], colour: str, label: str) -> None:
+    """Draw single runs as thin lines and, where they share their x values, their mean as a thick one."""
+    for x, y in curves:
+        ax.plot(np.asarray(x), np.asarray(y), color=colour, linewidth=0.8, alpha=0.45 if len(curves) > 1 else 1)
+    frames = [pd.Series(np.asarray(y, dtype=np.float64), index=np.asarray(x)) for x, y in curves]
+    mean = pd.concat(frames, axis=1).mean(axis=1)
+    ax.plot(mean.index.to_numpy(), mean.to_numpy(), color=colour, linewidth=2, label=label)
