@@ -26,7 +26,7 @@ test-unit: setup  ## the quick tests alone
 
 check: setup  ## formatter, linters, type checker
 	@$(BIN)/ruff format --quiet --check . && $(BIN)/ruff check --quiet .
-	@$(BIN)/snakefmt --quiet --check Snakefile rules
+	@$(BIN)/snakefmt --check Snakefile rules 2>/dev/null
 	@$(BIN)/mypy --no-error-summary
 	@$(SNAKEMAKE) --lint --configfile presets/demo.yaml
 

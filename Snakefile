@@ -32,3 +32,17 @@ include: "rules/finetune.smk"
 include: "rules/benchmark.smk"
 include: "rules/explain.smk"
 include: "rules/report.smk"
+
+
+for system in CONFIG["run"]:
+
+    rule:
+        name:
+            system
+        input:
+            "<results>/report.html",
+            [
+                f"<results>/predictions/{t}/{s}"
+                for y, t, s, _ in CONFIG.results
+                if y == system
+            ],

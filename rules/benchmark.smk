@@ -1,34 +1,37 @@
 # Needs: models, and here for the first time the test parts. Makes: <results>/predictions/, <results>/benchmark/.
 
 
-def models_of(wildcards):
-    """Return the folders of all runs (folds and seeds) of a variant."""
-    variant = CONFIG.all_variants[wildcards.variant]
-    return run_folders(CONFIG.system_of(wildcards.task, variant.name), wildcards.task, wildcards.split, variant)
-
-
-PREDICTIONS = [f"<results>/predictions/{task}/{split}/{variant.name}.tsv" for _, task, split, variant in CONFIG.results]
-SPLITS = {f"{task}/{split}": f"<results>/datasets/{task}/{split}/split.tsv" for task, split in CONFIG.splits_used()}
+def models_of_split(wildcards):
+    """Return the folders of all models of a task's split."""
+    wanted = (wildcards.task, wildcards.split)
+    return list(
+        dict.fromkeys(
+            f
+            for run in CONFIG.results
+            if run[1:3] == wanted
+            for f in fold_folders(*run)
+        )
+    )
 
 
 rule predict_test:
     """Score the test items of every fold with every saved model of that fold."""
     input:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
         split="<results>/datasets/{task}/{split}/split.tsv",
-        models=models_of,
+        models=models_of_split,
     output:
-        predictions="<results>/predictions/{task}/{split}/{variant}.tsv",
+        predictions=directory("<results>/predictions/{task}/{split}"),
     log:
-        "<results>/logs/predict_test/{task}/{split}/{variant}.log",
-    params:
-        code=code("predict_test"),
-    threads: 2
+        "<results>/logs/predict_test/{task}/{split}.log",
+    conda:
+        "../envs/model.yaml"
+    threads: 8
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        "../envs/model.yaml"
+    params:
+        code=code("predict_test"),
     script:
         "../scripts/predict_test.py"
 
@@ -36,24 +39,30 @@ rule predict_test:
 rule summarise_benchmark:
     """Compute every metric with its interval, and compare each arm with the reference."""
     input:
-        predictions=PREDICTIONS,
-        splits=list(SPLITS.values()),
+        predictions=[
+            f"<results>/predictions/{task}/{split}"
+            for task, split in CONFIG.splits_used()
+        ],
+        splits=[
+            f"<results>/datasets/{task}/{split}/split.tsv"
+            for task, split in CONFIG.splits_used()
+        ],
     output:
         summary="<results>/benchmark/summary.tsv",
         comparisons="<results>/benchmark/comparisons.tsv",
     log:
         "<results>/logs/summarise_benchmark.log",
+    conda:
+        "../envs/stats.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         lines=CONFIG.benchmark_lines(),
         published=CONFIG.published(),
         bootstrap=CONFIG["benchmark"]["bootstrap"],
         seed=CONFIG["seed"],
         code=code("summarise_benchmark"),
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../envs/stats.yaml"
     script:
         "../scripts/summarise_benchmark.py"
 

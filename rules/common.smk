@@ -17,7 +17,10 @@ ROOT = Path(workflow.basedir)
 try:
     SOURCE_TABLE = load_sources(ROOT / "resources" / "sources.tsv")
     CONFIG = Config(config, ROOT / "schemas" / "config.schema.yaml", set(SOURCE_TABLE))
-    SOURCES = {name: resolve(name, SOURCE_TABLE, CONFIG.source(name)) for name in CONFIG.sources_used()}
+    SOURCES = {
+        name: resolve(name, SOURCE_TABLE, CONFIG.source(name))
+        for name in CONFIG.sources_used()
+    }
 except InputError as error:
     sys.exit(f"nucleobert: error: {error}")
 
@@ -34,7 +37,9 @@ def fetched(source):
 
 def regions_of(kind):
     """Return the wildcard pattern of the region sets of a kind."""
-    return one_of(name for name, region in CONFIG["regions"].items() if region["kind"] == kind)
+    return one_of(
+        name for name, region in CONFIG["regions"].items() if region["kind"] == kind
+    )
 
 
 def one_of(names):
@@ -42,15 +47,14 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
-def run_folders(system, task, split, variant):
-    """Return the folders of the runs of one line of the benchmark."""
+def fold_folders(system, task, split, variant):
+    """Return the folders, one a fold, of the runs of one line of the benchmark."""
     return expand(
-        "<results>/models/{task}/{split}/{variant}/fold{fold}/seed{seed}",
+        "<results>/models/{task}/{split}/{variant}/fold{fold}",
         task=task,
         split=split,
         variant=variant.name,
         fold=CONFIG.folds(task, split),
-        seed=CONFIG.seeds(system, variant),
     )
 
 
@@ -58,8 +62,9 @@ wildcard_constraints:
     corpus=one_of(CONFIG["corpora"]),
     fold=r"\d+",
     k="[3-6]",
-    seed=r"\d+",
-    split=one_of({split for task in CONFIG["tasks"].values() for split in task["splits"]}),
+    split=one_of(
+        {split for task in CONFIG["tasks"].values() for split in task["splits"]}
+    ),
     task=one_of(CONFIG["tasks"]),
     variant=one_of(CONFIG.all_variants),
 
@@ -71,9 +76,13 @@ def hold_folder():
     try:
         fcntl.flock(HELD, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.exit(f"nucleobert: error: {Path.cwd()}: another run is at work in this folder; wait for it or stop it")
+        sys.exit(
+            f"nucleobert: error: {Path.cwd()}: another run is at work in this folder; wait for it or stop it"
+        )
     except OSError:
-        logger.warning("this file system has no locks: start no second run in this folder")
+        logger.warning(
+            "this file system has no locks: start no second run in this folder"
+        )
 
 
 onstart:

@@ -8,7 +8,11 @@ def dataset(wildcards):
 
 def tasks_of(kind):
     """Return the wildcard pattern of the tasks with a dataset of a kind."""
-    return one_of(name for name, task in CONFIG["tasks"].items() if task["dataset"]["kind"] == kind)
+    return one_of(
+        name
+        for name, task in CONFIG["tasks"].items()
+        if task["dataset"]["kind"] == kind
+    )
 
 
 def split_settings(wildcards):
@@ -27,16 +31,16 @@ rule build_dataset_fasta:
         positive=lambda w: fetched(dataset(w)["positive"]),
         negative=lambda w: fetched(dataset(w)["negative"]),
     output:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
     log:
         "<results>/logs/build_dataset_fasta/{task}.log",
     wildcard_constraints:
         task=tasks_of("fasta"),
+    conda:
+        "../envs/data.yaml"
     params:
         flank=lambda w: dataset(w).get("flank"),
         code=code("build_dataset_fasta"),
-    conda:
-        "../envs/data.yaml"
     script:
         "../scripts/build_dataset_fasta.py"
 
@@ -48,17 +52,17 @@ rule build_dataset_sites:
         readers=lambda w: fetched(dataset(w)["readers"]),
         values=lambda w: fetched(dataset(w)["values"]),
     output:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
     log:
         "<results>/logs/build_dataset_sites/{task}.log",
     wildcard_constraints:
         task=tasks_of("sites"),
+    conda:
+        "../envs/data.yaml"
     params:
         column=lambda w: dataset(w)["column"],
         threshold=lambda w: dataset(w)["threshold"],
         code=code("build_dataset_sites"),
-    conda:
-        "../envs/data.yaml"
     script:
         "../scripts/build_dataset_sites.py"
 
@@ -69,16 +73,16 @@ rule build_dataset_localisation:
         regions=dataset_regions,
         locations=lambda w: fetched(dataset(w)["locations"]),
     output:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
     log:
         "<results>/logs/build_dataset_localisation/{task}.log",
     wildcard_constraints:
         task=tasks_of("localisation"),
+    conda:
+        "../envs/data.yaml"
     params:
         positive=lambda w: dataset(w)["positive"],
         code=code("build_dataset_localisation"),
-    conda:
-        "../envs/data.yaml"
     script:
         "../scripts/build_dataset_localisation.py"
 
@@ -89,17 +93,17 @@ rule build_dataset_expression:
         regions=dataset_regions,
         samples=lambda w: [fetched(sample) for sample in dataset(w)["samples"]],
     output:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
     log:
         "<results>/logs/build_dataset_expression/{task}.log",
     wildcard_constraints:
         task=tasks_of("expression"),
+    conda:
+        "../envs/data.yaml"
     params:
         low=lambda w: dataset(w).get("low", 0.5),
         high=lambda w: dataset(w).get("high", 0.5),
         code=code("build_dataset_expression"),
-    conda:
-        "../envs/data.yaml"
     script:
         "../scripts/build_dataset_expression.py"
 
@@ -107,18 +111,18 @@ rule build_dataset_expression:
 rule split_dataset:
     """Divide a task's items into train, dev and test parts, and balance them."""
     input:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
     output:
         split="<results>/datasets/{task}/{split}/split.tsv",
     log:
         "<results>/logs/split_dataset/{task}/{split}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 4
     params:
         settings=split_settings,
         seed=CONFIG["seed"],
         code=code("split_dataset"),
-    threads: 4
-    conda:
-        "../envs/data.yaml"
     script:
         "../scripts/split_dataset.py"
 
@@ -126,22 +130,22 @@ rule split_dataset:
 rule audit_dataset:
     """Count what a split leaks and what its classes give away; stop above the thresholds; write the data card."""
     input:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
         split="<results>/datasets/{task}/{split}/split.tsv",
     output:
         audit="<results>/datasets/{task}/{split}/audit.json",
         card="<results>/datasets/{task}/{split}/card.md",
     log:
         "<results>/logs/audit_dataset/{task}/{split}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 4
     params:
         task=lambda w: w.task,
         title=lambda w: CONFIG["tasks"][w.task].get("title", w.task),
         split_name=lambda w: w.split,
         max_shared_kmer_share=lambda w: split_settings(w).get("max_shared_kmer_share"),
         code=code("audit_dataset"),
-    threads: 4
-    conda:
-        "../envs/data.yaml"
     script:
         "../scripts/audit_dataset.py"
 
@@ -149,19 +153,24 @@ rule audit_dataset:
 rule build_corpus:
     """Pack the sequences of regions and sources for pretraining."""
     input:
-        regions=lambda w: [f"<results>/regions/{name}.parquet" for name in CONFIG["corpora"][w.corpus].get("regions", [])],
-        fastas=lambda w: [fetched(name) for name in CONFIG["corpora"][w.corpus].get("sources", [])],
+        regions=lambda w: [
+            f"<results>/regions/{name}.parquet"
+            for name in CONFIG["corpora"][w.corpus].get("regions", [])
+        ],
+        fastas=lambda w: [
+            fetched(name) for name in CONFIG["corpora"][w.corpus].get("sources", [])
+        ],
     output:
         codes="<results>/corpora/{corpus}/codes.npy",
         offsets="<results>/corpora/{corpus}/offsets.npy",
         card="<results>/corpora/{corpus}/card.json",
     log:
         "<results>/logs/build_corpus/{corpus}.log",
+    conda:
+        "../envs/model.yaml"
     params:
         seed=CONFIG["seed"],
         code=code("build_corpus"),
-    conda:
-        "../envs/model.yaml"
     script:
         "../scripts/build_corpus.py"
 
@@ -169,5 +178,8 @@ rule build_corpus:
 rule datasets:
     """Stage: every task's items and splits with their audits, and every corpus."""
     input:
-        [f"<results>/datasets/{task}/{split}/audit.json" for task, split in CONFIG.splits_used()],
+        [
+            f"<results>/datasets/{task}/{split}/audit.json"
+            for task, split in CONFIG.splits_used()
+        ],
         [f"<results>/corpora/{corpus}/card.json" for corpus in CONFIG.corpora_used()],

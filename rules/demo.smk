@@ -1,7 +1,11 @@
 # Needs: nothing but a seed. Makes: resources/demo/, a small genome with planted truths in the publishers' formats.
 
 DEMO = "resources/demo/"
-DEMO_FILES = {name: source.path for name, source in SOURCES.items() if source.path.startswith(DEMO)}
+DEMO_FILES = {
+    name: source.path
+    for name, source in SOURCES.items()
+    if source.path.startswith(DEMO)
+}
 
 if "demo" in CONFIG.values:
 
@@ -12,11 +16,11 @@ if "demo" in CONFIG.values:
             truth=f"{DEMO}truth.json",
         log:
             "<results>/logs/generate_demo.log",
+        conda:
+            "../envs/data.yaml"
         params:
             seed=CONFIG["demo"]["seed"],
             sizes=CONFIG["demo"].get("sizes", {}),
             code=code("generate_demo"),
-        conda:
-            "../envs/data.yaml"
         script:
             "../scripts/generate_demo.py"

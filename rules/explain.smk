@@ -1,14 +1,26 @@
 # Needs: models, test items. Makes: <results>/attributions/ and the figures of them.
 
+
+def models_of_variant(wildcards):
+    """Return the folders of a variant's models on a split."""
+    variant = CONFIG.all_variants[wildcards.variant]
+    return fold_folders(
+        CONFIG.system_of(wildcards.task, variant.name),
+        wildcards.task,
+        wildcards.split,
+        variant,
+    )
+
+
 EXPLAINED = [f"{task}/{split}/{variant}" for task, split, variant in CONFIG.explained()]
 
 
 rule attribute_scores:
     """Integrated gradients of the test items by the model of their fold, folded onto nucleotides."""
     input:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
         split="<results>/datasets/{task}/{split}/split.tsv",
-        models=models_of,
+        models=models_of_variant,
     output:
         scores="<results>/attributions/{task}/{split}/{variant}.npz",
         checks="<results>/attributions/{task}/{split}/{variant}.checks.json",
@@ -18,18 +30,18 @@ rule attribute_scores:
         "<results>/benchmarks/attribute_scores/{task}/{split}/{variant}.tsv"
     wildcard_constraints:
         variant=variants_of("bert"),
+    conda:
+        "../envs/model.yaml"
+    threads: 8
+    resources:
+        mem_mb=8000,
+        runtime=720,
     params:
         steps=CONFIG["attribution"]["steps"],
         baseline=CONFIG["attribution"]["baseline"],
         max_items=CONFIG["attribution"].get("max_items"),
         seed=CONFIG["seed"],
         code=code("attribute_scores"),
-    threads: 8
-    resources:
-        mem_mb=8000,
-        runtime=720,
-    conda:
-        "../envs/model.yaml"
     script:
         "../scripts/attribute_scores.py"
 
@@ -37,17 +49,17 @@ rule attribute_scores:
 rule find_motifs:
     """Rank the words of the explained sequences by their mean attribution."""
     input:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
         scores="<results>/attributions/{task}/{split}/{variant}.npz",
     output:
         motifs="<results>/attributions/{task}/{split}/{variant}.motifs.tsv",
     log:
         "<results>/logs/find_motifs/{task}/{split}/{variant}.log",
+    conda:
+        "../envs/stats.yaml"
     params:
         kmer=CONFIG["attribution"]["kmer"],
         code=code("find_motifs"),
-    conda:
-        "../envs/stats.yaml"
     script:
         "../scripts/find_motifs.py"
 
@@ -62,23 +74,33 @@ rule plot_attributions:
             "<results>/figures/{task}/{split}/{variant}.heatmap.svg",
             caption="../report/heatmap.rst",
             category="Attributions",
-            labels={"task": "{task}", "split": "{split}", "arm": "{variant}", "figure": "heatmap"},
+            labels={
+                "task": "{task}",
+                "split": "{split}",
+                "arm": "{variant}",
+                "figure": "heatmap",
+            },
         ),
         heatmap_png="<results>/figures/{task}/{split}/{variant}.heatmap.png",
         profile=report(
             "<results>/figures/{task}/{split}/{variant}.profile.svg",
             caption="../report/profile.rst",
             category="Attributions",
-            labels={"task": "{task}", "split": "{split}", "arm": "{variant}", "figure": "profile"},
+            labels={
+                "task": "{task}",
+                "split": "{split}",
+                "arm": "{variant}",
+                "figure": "profile",
+            },
         ),
         profile_png="<results>/figures/{task}/{split}/{variant}.profile.png",
     log:
         "<results>/logs/plot_attributions/{task}/{split}/{variant}.log",
+    conda:
+        "../envs/stats.yaml"
     params:
         seed=CONFIG["seed"],
         code=code("plot_attributions"),
-    conda:
-        "../envs/stats.yaml"
     script:
         "../scripts/plot_attributions.py"
 

@@ -23,13 +23,13 @@ rule prepare_genome:
         index="<results>/genome/genome.fa.fai",
     log:
         "<results>/logs/prepare_genome.log",
-    params:
-        code=code("prepare_genome"),
+    conda:
+        "../envs/data.yaml"
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../envs/data.yaml"
+    params:
+        code=code("prepare_genome"),
     script:
         "../scripts/prepare_genome.py"
 
@@ -43,13 +43,13 @@ rule read_annotation:
         annotation="<results>/genome/transcripts.parquet",
     log:
         "<results>/logs/read_annotation.log",
-    params:
-        code=code("read_annotation"),
+    conda:
+        "../envs/data.yaml"
     resources:
         mem_mb=6000,
         runtime=30,
-    conda:
-        "../envs/data.yaml"
+    params:
+        code=code("read_annotation"),
     script:
         "../scripts/read_annotation.py"
 
@@ -66,14 +66,14 @@ rule extract_utr3_patches:
         "<results>/logs/extract_utr3_patches/{region}.log",
     wildcard_constraints:
         region=regions_of("utr3_patches"),
-    params:
-        settings=region,
-        code=code("extract_utr3_patches"),
+    conda:
+        "../envs/data.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/data.yaml"
+    params:
+        settings=region,
+        code=code("extract_utr3_patches"),
     script:
         "../scripts/extract_utr3_patches.py"
 
@@ -91,14 +91,14 @@ rule extract_site_windows:
         "<results>/logs/extract_site_windows/{region}.log",
     wildcard_constraints:
         region=regions_of("site_windows"),
-    params:
-        settings=region,
-        code=code("extract_site_windows"),
+    conda:
+        "../envs/data.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/data.yaml"
+    params:
+        settings=region,
+        code=code("extract_site_windows"),
     script:
         "../scripts/extract_site_windows.py"
 
@@ -115,14 +115,14 @@ rule extract_tss_windows:
         "<results>/logs/extract_tss_windows/{region}.log",
     wildcard_constraints:
         region=regions_of("tss_windows"),
-    params:
-        settings=region,
-        code=code("extract_tss_windows"),
+    conda:
+        "../envs/data.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/data.yaml"
+    params:
+        settings=region,
+        code=code("extract_tss_windows"),
     script:
         "../scripts/extract_tss_windows.py"
 
@@ -139,14 +139,14 @@ rule extract_transcript_ends:
         "<results>/logs/extract_transcript_ends/{region}.log",
     wildcard_constraints:
         region=regions_of("transcript_ends"),
-    params:
-        settings=region,
-        code=code("extract_transcript_ends"),
+    conda:
+        "../envs/data.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/data.yaml"
+    params:
+        settings=region,
+        code=code("extract_transcript_ends"),
     script:
         "../scripts/extract_transcript_ends.py"
 

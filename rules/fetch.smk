@@ -2,7 +2,9 @@
 
 SOURCE_OF_FILE = {source.file: name for name, source in SOURCES.items()}
 if len(SOURCE_OF_FILE) < len(SOURCES):
-    sys.exit("nucleobert: error: config: sources: two sources have one file name; rename one of the files")
+    sys.exit(
+        "nucleobert: error: config: sources: two sources have one file name; rename one of the files"
+    )
 
 
 def source_of(wildcards):
@@ -21,13 +23,13 @@ rule fetch_source:
         "<results>/logs/fetch_source/{file}.log",
     wildcard_constraints:
         file=one_of(map(re.escape, SOURCE_OF_FILE)),
+    conda:
+        "../envs/data.yaml"
+    resources:
+        downloads=1,
     params:
         source=lambda w: dataclasses.asdict(source_of(w)),
         code=code("fetch_source"),
-    resources:
-        downloads=1,
-    conda:
-        "../envs/data.yaml"
     script:
         "../scripts/fetch_source.py"
 

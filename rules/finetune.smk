@@ -1,18 +1,32 @@
-# Needs: datasets, pretrained models. Makes: <results>/models/<task>/<split>/<variant>/fold<f>/seed<s>/ for every run.
-# A variant is an arm of the config, with its k where it has one.
+# Needs: datasets, pretrained models. Makes: <results>/models/<task>/<split>/<variant>/fold<f>/, with a folder for each seed.
+# The seeds of a fold share a job, whose start takes as long as training a small model. A variant is an arm of the config, with its k where it has one.
 
-RUN_FOLDER = "<results>/models/{task}/{split}/{variant}/fold{fold}/seed{seed}"
+FOLD_FOLDER = "<results>/models/{task}/{split}/{variant}/fold{fold}"
 
 
 def variants_of(*architectures):
     """Return the wildcard pattern of the variants with one of the architectures."""
-    return one_of(name for name, v in CONFIG.all_variants.items() if v.architecture in architectures)
+    return one_of(
+        name
+        for name, v in CONFIG.all_variants.items()
+        if v.architecture in architectures
+    )
 
 
 def start(wildcards):
     """Return the pretrained folder that a variant starts from, if it does."""
     variant = CONFIG.all_variants[wildcards.variant]
-    return f"<results>/pretrained/{variant.init}/k{variant.k}" if variant.init not in ("", "random") else []
+    return (
+        f"<results>/pretrained/{variant.init}/k{variant.k}"
+        if variant.init not in ("", "random")
+        else []
+    )
+
+
+def seeds_of(wildcards):
+    """Return the seeds of a variant's runs on a task."""
+    variant = CONFIG.all_variants[wildcards.variant]
+    return list(CONFIG.seeds(CONFIG.system_of(wildcards.task, variant.name), variant))
 
 
 def arm_settings(wildcards):
@@ -23,25 +37,25 @@ def arm_settings(wildcards):
 rule fit_baseline:
     """Fit one of the simple arms: prior, lookup, composition, k-mer logistic regression."""
     input:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
         split="<results>/datasets/{task}/{split}/split.tsv",
         audit="<results>/datasets/{task}/{split}/audit.json",
     output:
-        model=directory(RUN_FOLDER),
+        model=directory(FOLD_FOLDER),
     log:
-        "<results>/logs/fit_baseline/{task}/{split}/{variant}/fold{fold}/seed{seed}.log",
+        "<results>/logs/fit_baseline/{task}/{split}/{variant}/fold{fold}.log",
     wildcard_constraints:
         variant=variants_of("prior", "lookup", "composition", "kmer_logistic"),
-    params:
-        arm=arm_settings,
-        fold=lambda w: int(w.fold),
-        seed=lambda w: int(w.seed),
-        code=code("fit_baseline"),
+    conda:
+        "../envs/stats.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        "../envs/stats.yaml"
+    params:
+        arm=arm_settings,
+        fold=lambda w: int(w.fold),
+        seeds=seeds_of,
+        code=code("fit_baseline"),
     script:
         "../scripts/fit_baseline.py"
 
@@ -49,30 +63,30 @@ rule fit_baseline:
 rule finetune_model:
     """Train one of the neural arms on a fold's train part; the dev part chooses the epoch."""
     input:
-        items="<results>/datasets/{task}/items.parquet",
+        dataset="<results>/datasets/{task}/items.parquet",
         split="<results>/datasets/{task}/{split}/split.tsv",
         audit="<results>/datasets/{task}/{split}/audit.json",
         init=start,
     output:
-        model=directory(RUN_FOLDER),
+        model=directory(FOLD_FOLDER),
     log:
-        "<results>/logs/finetune_model/{task}/{split}/{variant}/fold{fold}/seed{seed}.log",
+        "<results>/logs/finetune_model/{task}/{split}/{variant}/fold{fold}.log",
     benchmark:
-        "<results>/benchmarks/finetune_model/{task}/{split}/{variant}/fold{fold}/seed{seed}.tsv"
+        "<results>/benchmarks/finetune_model/{task}/{split}/{variant}/fold{fold}.tsv"
     wildcard_constraints:
         variant=variants_of("cnn", "bert"),
-    params:
-        arm=arm_settings,
-        k=lambda w: CONFIG.all_variants[w.variant].k,
-        fold=lambda w: int(w.fold),
-        seed=lambda w: int(w.seed),
-        code=code("finetune_model"),
+    conda:
+        "../envs/model.yaml"
     threads: 1
     resources:
         mem_mb=6000,
         runtime=720,
-    conda:
-        "../envs/model.yaml"
+    params:
+        arm=arm_settings,
+        k=lambda w: CONFIG.all_variants[w.variant].k,
+        fold=lambda w: int(w.fold),
+        seeds=seeds_of,
+        code=code("finetune_model"),
     script:
         "../scripts/finetune_model.py"
 
@@ -80,4 +94,4 @@ rule finetune_model:
 rule finetune:
     """Stage: every run of every arm."""
     input:
-        [folder for run in CONFIG.results for folder in run_folders(*run)],
+        [folder for run in CONFIG.results for folder in fold_folders(*run)],

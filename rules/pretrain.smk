@@ -6,24 +6,25 @@ rule pretrain_bert:
     input:
         codes="<results>/corpora/{corpus}/codes.npy",
         offsets="<results>/corpora/{corpus}/offsets.npy",
+        card="<results>/corpora/{corpus}/card.json",
     output:
         model=directory("<results>/pretrained/{corpus}/k{k}"),
     log:
         "<results>/logs/pretrain_bert/{corpus}/k{k}.log",
     benchmark:
         "<results>/benchmarks/pretrain_bert/{corpus}/k{k}.tsv"
+    conda:
+        "../envs/model.yaml"
+    threads: 8
+    resources:
+        mem_mb=8000,
+        runtime=1440,
     params:
         k=lambda w: int(w.k),
         architecture=CONFIG.architecture("bert"),
         training=CONFIG["pretraining"],
         seed=CONFIG["seed"],
         code=code("pretrain_bert"),
-    threads: 8
-    resources:
-        mem_mb=8000,
-        runtime=1440,
-    conda:
-        "../envs/model.yaml"
     script:
         "../scripts/pretrain_bert.py"
 
@@ -31,4 +32,7 @@ rule pretrain_bert:
 rule pretrain:
     """Stage: every pretrained model that the systems to run start from."""
     input:
-        [f"<results>/pretrained/{corpus}/k{k}" for corpus, k in CONFIG.pretrained_used()],
+        [
+            f"<results>/pretrained/{corpus}/k{k}"
+            for corpus, k in CONFIG.pretrained_used()
+        ],

@@ -21,4 +21,4 @@ def main(
 
 
 if "snakemake" in globals():
-    run_job(snakemake, main)  # type: ignore[name-defined]  # noqa: F821
+    run_job(globals()["snakemake"], main)

@@ -32,7 +32,7 @@ def main(*, truth: str, summary: str, motifs: list[str], planted: str) -> None:
             split, arm = path.parent.name, path.name.removesuffix(".motifs.tsv")
             words = pd.read_csv(path, sep="\t")
             rank = planted_rank(words, planting["motif"])
-            score = scores.loc[(task, split, arm)]
+            score = scores.loc[[(task, split, arm)]].iloc[0]
             above_chance = pd.to_numeric(score["ci_low"], errors="coerce") > 0.5
             rows.append(
                 row

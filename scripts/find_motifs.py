@@ -10,10 +10,10 @@ from nucleobert.job import run_job
 from nucleobert.motifs import rank_kmers, read_attributions
 
 
-def main(*, items: str, scores: str, motifs: str, kmer: int) -> None:
+def main(*, dataset: str, scores: str, motifs: str, kmer: int) -> None:
     """Rank words of `kmer` nucleotides."""
     arrays = read_attributions(scores)
-    sequences = pd.read_parquet(items, columns=["id", "sequence"]).set_index("id")["sequence"]
+    sequences = pd.read_parquet(dataset, columns=["id", "sequence"]).set_index("id")["sequence"]
     table = rank_kmers(
         sequences.loc[arrays["ids"]].tolist(),
         [row[:length] for row, length in zip(arrays["scores"], arrays["length"], strict=True)],

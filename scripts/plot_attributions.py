@@ -46,4 +46,4 @@ def main(*, scores: str, split: str, heatmap: str, heatmap_png: str, profile: st
 
 
 if "snakemake" in globals():
-    run_job(snakemake, main)  # noqa: F821
+    run_job(globals()["snakemake"], main)

@@ -21,4 +21,4 @@ def main(*, summary: str, task: str, benchmark: str, benchmark_png: str) -> None
 
 
 if "snakemake" in globals():
-    run_job(snakemake, main)  # noqa: F821
+    run_job(globals()["snakemake"], main)

@@ -19,4 +19,4 @@ def main(*, summary: str, task: str, published: str, grouped: str, leak: str, le
 
 
 if "snakemake" in globals():
-    run_job(snakemake, main)  # noqa: F821
+    run_job(globals()["snakemake"], main)

@@ -39,7 +39,7 @@ def main(
     Parameters
     ----------
     predictions
-        One table per line of the benchmark, in the order of `lines`.
+        Folders ``.../<task>/<split>`` with one table a variant.
     splits
         Paths ``.../<task>/<split>/split.tsv``.
     lines
@@ -50,8 +50,13 @@ def main(
         Resamples of the clusters.
     """
     split_of = {(Path(path).parent.parent.name, Path(path).parent.name): path for path in splits}
+    folder_of = {(Path(path).parent.name, Path(path).name): path for path in predictions}
     folds = [
-        read_folds(path, split_of[line["task"], line["split"]]) for line, path in zip(lines, predictions, strict=True)
+        read_folds(
+            Path(folder_of[line["task"], line["split"]], f"{line['variant']}.tsv"),
+            split_of[line["task"], line["split"]],
+        )
+        for line in lines
     ]
     rows = [
         row

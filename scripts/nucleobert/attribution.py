@@ -9,7 +9,8 @@ scores less the difference of the two logits, is kept for every item.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ from captum.attr import IntegratedGradients
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 
-from nucleobert.files import write_beside
-from nucleobert.tokens import CLS, MASK, PAD, SEP, UNK
+from nucleobert.files import read_json, write_beside
+from nucleobert.models import ARCHITECTURES, MARKER, crop, load_classifier
+from nucleobert.tokens import CLS, MASK, PAD, SEP, UNK, encode, model_inputs
 
 BASELINES = {"mask": MASK, "pad": PAD, "unk": UNK}
 DELETED_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
@@ -50,6 +52,30 @@ class Explanation:
         return float(self.tokens.sum()) - (self.logit - self.baseline_logit)
 
 
+@dataclass(frozen=True)
+class Reader:
+    """A saved BERT classifier and how it reads a sequence."""
+
+    model: Any
+    k: int
+    crop_at: str
+
+    def read(self, sequence: str) -> tuple[Ids, Ids]:
+        """Return the token ids (T,) and the offsets in `sequence` of the T + k - 3 nucleotides that they cover."""
+        longest = ARCHITECTURES["bert"].longest
+        offsets = crop(cast(Any, np.arange(len(sequence))), longest, self.crop_at)
+        codes = crop(encode(sequence), longest, self.crop_at)
+        return model_inputs([codes], self.k)[0], cast(Ids, offsets)
+
+
+def load_reader(folder: str | os.PathLike[str]) -> Reader:
+    """Load a fine-tuned BERT from its folder, its weights frozen, on a GPU if there is one."""
+    model, k = load_classifier(folder)
+    assert k is not None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Reader(model.to(device).requires_grad_(False), k, read_json(Path(folder, MARKER))["crop"])
+
+
 def baseline_of(ids: ArrayLike, baseline: str) -> Ids:
     """Return token ids with all but [CLS], [SEP] and [PAD] replaced by the token named `baseline`."""
     tokens = np.asarray(ids, dtype=np.int64)
@@ -60,10 +86,7 @@ def _logits(model: Any, ids: Ids) -> Floats:
     """Return the logits of label 1 (B,) of token ids (B, T)."""
     device = next(model.parameters()).device
     with torch.no_grad():
-        rows = [
-            model(input_ids=part, attention_mask=torch.ones_like(part)).logits[:, 0]
-            for part in torch.from_numpy(ids).to(device).split(_ROWS)
-        ]
+        rows = [model(input_ids=part).logits[:, 0] for part in torch.from_numpy(ids).to(device).split(_ROWS)]
     return torch.cat(rows).double().cpu().numpy()
 
 
@@ -87,8 +110,7 @@ def integrated_gradients(model: Any, ids: ArrayLike, *, baseline: str, steps: in
     device = next(model.parameters()).device
 
     def logit(embedded: torch.Tensor) -> torch.Tensor:
-        mask = torch.ones(embedded.shape[:2], dtype=torch.long, device=device)
-        return model(inputs_embeds=embedded, attention_mask=mask).logits[:, 0]
+        return model(inputs_embeds=embedded).logits[:, 0]
 
     with torch.no_grad():
         item, nothing = words(torch.from_numpy(both).to(device)).split(1)

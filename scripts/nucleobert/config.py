@@ -249,6 +249,15 @@ class Config:
                 found += [(task, split, self.reference(system)) for split in grouped or splits]
         return list(dict.fromkeys(found))
 
+    def leak(self, task: str) -> dict[str, str]:
+        """Return the first published and the first grouped split of a task by scheme, as far as it has them."""
+        splits = self["tasks"][task]["splits"]
+        return {settings["scheme"]: name for name, settings in reversed(splits.items())}
+
+    def leaks(self) -> list[dict[str, str]]:
+        """Return task, published and grouped split of every task to run that has both."""
+        return [{"task": task} | self.leak(task) for task in self.tasks_used if len(self.leak(task)) == 2]
+
     # Settings of one job
 
     def arm(self, variant: str) -> dict[str, Any]:

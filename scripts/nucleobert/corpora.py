@@ -1,10 +1,12 @@
 """Unlabelled sequences for pretraining, packed: one array of letter codes, one of offsets, both memory-mapped.
 
-`codes.npy` (uint8) is all sequences end to end, A, T, C, G = 0, 1, 2, 3 and 4 for N; `offsets.npy` (int64, n + 1) says where
-each begins. The sequences from the card's `held_out_from` on are kept for evaluation. Several processes can map one corpus.
+`codes.npy` (uint8) is all sequences end to end, A, T, C, G = 0, 1, 2, 3 and 4 for N; `offsets.npy` (int64, n + 1)
+says where each begins. The sequences from the card's `held_out_from` on are kept for evaluation. Several processes
+can map one corpus.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,15 @@ from nucleobert.tokens import N_CODE, encode, pad
 
 SHORTEST = 32
 _MOST_N = 0.5
+_COUNTS = (
+    "sequences",
+    "pieces",
+    "nucleotides",
+    "n",
+    "dropped_duplicates",
+    "dropped_mostly_n",
+    "dropped_short_nucleotides",
+)
 
 
 @dataclass(frozen=True)
@@ -73,8 +84,8 @@ def build_corpus(
 ) -> tuple[Corpus, dict[str, Any]]:
     """Pack the sequences of region tables and FASTA files.
 
-    Sequences are cut into pieces of at most `max_length` nt. A piece that stood before, letter by letter, or that is more
-    than half N is dropped and counted. All pieces of a sequence are on the same side of the held-out border.
+    Sequences are cut into pieces of at most `max_length` nt. A piece that stood before, letter by letter, or that is
+    more than half N is dropped and counted. All pieces of a sequence are on the same side of the held-out border.
 
     Returns
     -------
@@ -92,8 +103,7 @@ def build_corpus(
     rng = np.random.default_rng(seed)
     cards: list[dict[str, Any]] = []
     for path, sequences in sources:
-        card = {"source": Path(path).name, "sequences": 0, "pieces": 0, "nucleotides": 0, "n": 0}
-        card |= {"dropped_duplicates": 0, "dropped_mostly_n": 0, "dropped_short_nucleotides": 0}
+        card = Counter(dict.fromkeys(_COUNTS, 0))
         for sequence in sequences:
             codes = encode(sequence)
             pieces = cut(codes, max_length)
@@ -112,7 +122,7 @@ def build_corpus(
                     card["pieces"] += 1
                     card["nucleotides"] += len(piece)
                     card["n"] += unknown
-        cards.append(card)
+        cards.append({"source": Path(path).name, **card})
     if not parts[False]:
         names = ", ".join(Path(path).name for path, _ in sources) or "no source"
         raise InputError(f"corpus of {names}", "no sequence is left to train on", "add regions or sources to it")
@@ -121,7 +131,7 @@ def build_corpus(
     pieces = parts[False] + parts[True]
     offsets = np.concatenate([[0], np.cumsum([len(p) for p in pieces])]).astype(np.int64)
     corpus = Corpus(np.concatenate(pieces), offsets, len(parts[False]))
-    totals = {key: sum(c[key] for c in cards) for key in cards[0] if key != "source"}
+    totals = {key: sum(card[key] for card in cards) for key in _COUNTS}
     return corpus, {
         **totals,
         "held_out_from": corpus.held_out_from,

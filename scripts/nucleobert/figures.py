@@ -33,7 +33,7 @@ GREY = "#666666"
 WIDTH = 7.2  # inches: the width of a page's text
 SMOOTHING = 5
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10,
@@ -287,10 +287,13 @@ def plot_leak(ax: Axes, published: pd.DataFrame, grouped: pd.DataFrame, metric: 
 # Learning
 
 
-def plot_curves(ax: Axes, curves: Sequence[tuple[ArrayLike, ArrayLike]], colour: str, label: str) -> None:
-    """Draw single runs as thin lines and, where they share their x values, their mean as a thick one."""
-    for x, y in curves:
-        ax.plot(np.asarray(x), np.asarray(y), color=colour, linewidth=0.8, alpha=0.45 if len(curves) > 1 else 1)
-    frames = [pd.Series(np.asarray(y, dtype=np.float64), index=np.asarray(x)) for x, y in curves]
-    mean = pd.concat(frames, axis=1).mean(axis=1)
-    ax.plot(mean.index.to_numpy(), mean.to_numpy(), color=colour, linewidth=2, label=label)
+def plot_curves(
+    ax: Axes, curves: Sequence[tuple[ArrayLike, ArrayLike]], colour: str, label: str = "", style: str = "-"
+) -> None:
+    """Draw runs (x, y): several as thin lines and their mean, where they share their x values, as a thick one."""
+    series = [pd.Series(np.asarray(y, dtype=np.float64), index=np.asarray(x)) for x, y in curves]
+    if len(series) > 1:
+        for run in series:
+            ax.plot(run.index.to_numpy(), run.to_numpy(), color=colour, linewidth=0.8, alpha=0.45)
+    mean = pd.concat(series, axis=1).mean(axis=1)
+    ax.plot(mean.index.to_numpy(), mean.to_numpy(), style, color=colour, linewidth=2, label=label)

@@ -36,9 +36,11 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 @functools.cache
 def _parse(path: Path) -> tuple[str, frozenset[str]]:
-    """Return the dump of a file's syntax tree and the library modules it imports."""
+    """Return the dump of a file's syntax tree, with its templates, and the library modules it imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return ast.dump(_without_docstrings(tree)), frozenset(_imports(tree))
+    templates = sorted((path.parent / "templates").glob(f"{path.stem}.*"))
+    code = ast.dump(_without_docstrings(tree)) + "".join(t.read_text(encoding="utf-8") for t in templates)
+    return code, frozenset(_imports(tree))
 
 
 def code_digest(script: str | Path) -> str:

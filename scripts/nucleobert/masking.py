@@ -1,9 +1,9 @@
 """Masks for masked-language pretraining on overlapping k-mers.
 
-Neighbouring k-mers share letters, so hiding single tokens hides nothing. Here nucleotides are hidden, in spans, together
-with every k-mer that covers one of them. The covering k-mers of close spans form one run; each run gets one fate: all of it
-[MASK] (80 %), its hidden nucleotides replaced by random ones and the k-mers made anew (10 %), or left as it is (10 %).
-A fate drawn per token would leave the hidden letters readable in the neighbours.
+Neighbouring k-mers share letters, so hiding single tokens hides nothing. Here nucleotides are hidden, in spans,
+together with every k-mer that covers one of them. The covering k-mers of close spans form one run; each run gets one
+fate: all of it [MASK] (80 %), its hidden nucleotides replaced by random ones and the k-mers made anew (10 %), or left
+as it is (10 %). A fate drawn per token would leave the hidden letters readable in the neighbours.
 
 Every draw is a hash of (seed, epoch, item, position), so it does not depend on how items are batched.
 """
@@ -61,7 +61,7 @@ def item_keys(seed: int, epoch: int, items: NDArray[np.int64]) -> NDArray[np.uin
 def _uniform(keys: NDArray[np.uint64], stream: int, count: int) -> NDArray[np.float64]:
     """Return uniform numbers in [0, 1), shape (n, count); `stream` tells independent uses apart."""
     positions = (np.arange(1, count + 1, dtype=np.uint64) + np.uint64(stream << 32)) * _GOLDEN
-    return (_mix(keys[:, None] + positions) >> np.uint64(11)) * 2.0**-53
+    return (_mix(keys[:, None] + positions) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def mask_spans(

@@ -2,10 +2,12 @@
 
 import importlib.metadata
 import platform
+import re
 import resource
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from nucleobert import __version__
@@ -22,6 +24,15 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def find_runs(folders: Iterable[str]) -> list[Path]:
+    """Return the folders of the runs at or below `folders`, each marked by its run.json, in natural order.
+
+    The order is that of the paths with numbers compared as numbers: fold 2 before fold 10.
+    """
+    runs = {record.parent for folder in folders for record in Path(folder).rglob("run.json")}
+    return sorted(runs, key=lambda run: [(int(n or 0), text) for text, n in re.findall(r"(\D+)(\d*)", str(run))])
 
 
 class RunRecord:

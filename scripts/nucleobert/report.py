@@ -48,12 +48,13 @@ FIGURES = {
     ),
     "learning": (
         "AUROC on the dev part by epoch for every run of the neural arms",
-        "AUROC on the dev part by epoch: thin lines are runs, the thick line is their mean. The dev part chose the "
-        "epoch that was tested.",
+        "AUROC on the dev part by epoch: thin lines are runs (folds and seeds), the thick line is their mean, the "
+        "broken line is chance. The dev part chose the epoch that was tested.",
     ),
     "pretraining": (
-        "Loss and accuracy on masked nucleotides during pretraining",
-        "Pretraining: loss and accuracy of the masked tokens.",
+        "Accuracy and perplexity on hidden nucleotides during pretraining, for each corpus and k",
+        "Pretraining: how well hidden nucleotides of held-out pieces are named (accuracy), and among how many the "
+        "model still wavers (perplexity). Broken lines: what the frequencies of the nucleotides alone reach.",
     ),
 }
 _ENVIRONMENT = jinja2.Environment(
@@ -154,21 +155,24 @@ def _block(lines: list[str]) -> str:
     return f"<p>{_inline(' '.join(lines))}</p>"
 
 
-def card_html(markdown: str) -> Markup:
+def card_html(markdown: str, without: Sequence[str] = ()) -> Markup:
     """Turn a data card (headings, paragraphs, lists, tables, code, bold) into HTML; all else is shown as text.
 
-    The card's first heading is left out, the others become headings of the fourth level.
+    The card's first heading is left out, the others become headings of the fourth level; sections whose heading is one
+    of `without` are left out.
     """
     parts: list[str] = []
     block: list[str] = []
+    shown = True
     for line in [*markdown.splitlines(), ""]:
         heading = re.match(r"(#+)\s+(.*)", line)
         starts_list = line.startswith(("- ", "* ")) and block and not block[0].startswith(("- ", "* "))
         if block and (heading or not line.strip() or starts_list):
-            parts.append(_block(block))
+            parts.append(_block(block) if shown else "")
             block = []
         if heading:
-            parts.append("" if len(heading[1]) == 1 else f"<h4>{_inline(heading[2])}</h4>")
+            shown = heading[2] not in without
+            parts.append(f"<h4>{_inline(heading[2])}</h4>" if shown and len(heading[1]) > 1 else "")
         elif line.strip():
             block.append(line.rstrip())
     return Markup("\n".join(filter(None, parts)))
@@ -177,21 +181,19 @@ def card_html(markdown: str) -> Markup:
 # What the page says
 
 
-def leak_sentence(audit: dict[str, Any]) -> str:
-    """Say how many test windows share a k-mer with train and dev, over all folds.
+def leak_words(audit: dict[str, Any]) -> str:
+    """Return an audit's sentences on test windows that share a k-mer with training."""
+    return " ".join(said["text"] for said in audit["statements"] if said["name"] == "test_shared_kmer")
 
-    Parameters
-    ----------
-    audit
-        As in audit.json: ``folds`` with ``test_shared_kmer``.
-    """
-    shared = [fold["test_shared_kmer"] for fold in audit["folds"]]
-    parts = []
-    for label, name in (("1", "positive"), ("0", "negative")):
-        counts = [of_fold[label] for of_fold in shared if label in of_fold]
-        if counts:
-            parts.append(f"{sum(c['shared'] for c in counts)} of {sum(c['n'] for c in counts)} {name}")
-    return f"{' and '.join(parts)} test windows share a {shared[0]['k']}-mer with training."
+
+def audit_words(audit: dict[str, Any]) -> dict[str, Any]:
+    """Return what an audit.json says: the split, its sentences, and the items of each part by fold."""
+    parts = [
+        {"fold": fold["fold"], "clusters": fold["clusters"]["test"]}
+        | {part: f"{n['1']} / {n['0']}" for part, n in fold["n"].items()}
+        for fold in audit["folds"]
+    ]
+    return {"split": audit["split"], "sentences": [said["text"] for said in audit["statements"]], "parts": parts}
 
 
 def in_short(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
@@ -206,10 +208,10 @@ def in_short(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
         reference = rows[rows["arm"] == (counts.index[0] if len(counts) else "")]
         if simple.empty or reference.empty:
             continue
-        best = simple.loc[value[simple.index].idxmax()]
+        best = simple.iloc[int(value[simple.index].to_numpy().argmax())]
         text = (
-            f"{task}, split {split}: {reference.iloc[0]['arm']} has an AUROC of {estimate(reference.iloc[0])}; the best "
-            f"arm without a transformer, {best['arm']}, has {estimate(best)}"
+            f"{task}, split {split}: {reference.iloc[0]['arm']} has an AUROC of {estimate(reference.iloc[0])}; "
+            f"the best arm without a transformer, {best['arm']}, has {estimate(best)}"
         )
         pair = pairs[(pairs["arm"] == best["arm"]) & (pairs["reference"] == reference.iloc[0]["arm"])]
         if len(pair):
@@ -226,7 +228,7 @@ def metric_table(summary: pd.DataFrame, task: str, split: str) -> list[dict[str,
     for arm, of_arm in chosen.groupby("arm", sort=False):
         by_metric = of_arm.set_index("metric")
         first = of_arm.iloc[0]
-        notes = {METRIC_NAMES[m]: note for m, note in by_metric["note"].items() if note and m != "auprc"}
+        notes = {METRIC_NAMES[str(m)]: note for m, note in by_metric["note"].items() if note and m != "auprc"}
         rows.append(
             {
                 "arm": arm,
@@ -287,7 +289,7 @@ def check_sentences(checks: dict[str, Any]) -> list[str]:
 def runs_table(folders: Sequence[str | Path]) -> list[dict[str, Any]]:
     """Return one row per arm of a split, or per pretrained model: runs, time, peak memory, speed.
 
-    `folders` hold a run.json each: ``.../models/<task>/<split>/<arm>/fold<f>/seed<s>`` or ``.../pretrained/<corpus>/k<k>``.
+    The folders, each with a run.json, are ``.../<task>/<split>/<arm>/fold<f>/seed<s>`` or ``pretrained/<corpus>/k<k>``.
     """
     groups: dict[str, list[dict[str, Any]]] = {}
     for folder in map(Path, folders):
@@ -296,20 +298,23 @@ def runs_table(folders: Sequence[str | Path]) -> list[dict[str, Any]]:
         groups.setdefault(name, []).append(read_json(folder / "run.json"))
     rows = []
     for name, records in groups.items():
-        speeds = [r["sequences_per_second"] for r in records if "sequences_per_second" in r]
+        speeds = {
+            unit: [record[f"{unit}_per_second"] for record in records if f"{unit}_per_second" in record]
+            for unit in ("sequences", "tokens")
+        }
         rows.append(
             {
                 "name": name,
                 "runs": len(records),
-                "time": duration(sum(r["seconds"] for r in records)),
-                "memory": f"{max(r['peak_memory_bytes'] for r in records) / 1e9:.2f} GB",
-                "speed": f"{sum(speeds) / len(speeds):.0f}" if speeds else "",
+                "time": duration(sum(record["seconds"] for record in records)),
+                "memory": f"{max(record['peak_memory_bytes'] for record in records) / 1e9:.2f} GB",
+                "speed": "; ".join(f"{sum(s) / len(s):,.0f} {unit}/s" for unit, s in speeds.items() if s),
             }
         )
     return rows
 
 
-def provenance(folders: Iterable[str | Path]) -> dict[str, list[tuple[str, str]]]:
+def provenance(folders: Iterable[str | Path]) -> dict[str, list[Any]]:
     """Return the versions, machines and digests of the inputs that the records of the runs name, each once."""
     versions: dict[str, set[str]] = {}
     machines: set[str] = set()
@@ -322,13 +327,18 @@ def provenance(folders: Iterable[str | Path]) -> dict[str, list[tuple[str, str]]
         digests |= record["inputs_sha256"]
     return {
         "versions": [(name, ", ".join(sorted(found))) for name, found in sorted(versions.items())],
-        "machines": [(name, "") for name in sorted(machines)],
+        "machines": sorted(machines),
         "digests": sorted(digests.items()),
     }
 
 
+_ENVIRONMENT.filters |= {
+    "number": number,
+    "p_value": p_value,
+    "estimate": estimate,
+}
+
+
 def render(**context: Any) -> str:
     """Render the page; `context` is what ``templates/report.html.j2`` names."""
-    filters = {"number": number, "p_value": p_value, "estimate": estimate}
-    _ENVIRONMENT.filters.update(filters)
     return _ENVIRONMENT.get_template("report.html.j2").render(metric_names=METRIC_NAMES, **context) + "\n"

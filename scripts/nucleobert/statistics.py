@@ -6,6 +6,7 @@ what is swapped. Means run over the folds and seeds where the metric is defined.
 
 import itertools
 import math
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ class Estimate:
     undefined_folds: tuple[int, ...]
 
 
-def read_folds(predictions: str, split: str) -> list[Fold]:
+def read_folds(predictions: str | os.PathLike[str], split: str | os.PathLike[str]) -> list[Fold]:
     """Read one arm's predictions and the clusters of the split.
 
     Parameters
@@ -264,7 +265,12 @@ def _note(name: str, folds: Sequence[Fold], estimate: Estimate) -> str:
     if estimate.undefined_folds:
         one_class = [fold.number for fold in folds if len(set(fold.labels.tolist())) == 1]
         reason = "one class only in the test set" if one_class else "all test items are called alike"
-        notes.append(f"undefined in {len(estimate.undefined_folds)} of {len(folds)} folds: {reason}")
+        some = (
+            ""
+            if len(estimate.undefined_folds) == len(folds)
+            else f" in {len(estimate.undefined_folds)} of {len(folds)} folds"
+        )
+        notes.append(f"undefined{some}: {reason}")
     elif np.isnan(estimate.values).any():
         notes.append(f"{np.isnan(estimate.values).sum()} of {estimate.values.size} resamples undefined")
     return "; ".join(notes)

@@ -1,7 +1,8 @@
 """Overlapping k-mer tokens in DNABERT's order, made from packed letters.
 
-A sequence is an array of letter codes: A, T, C, G are 0, 1, 2, 3 (the letter order of DNABERT's vocabulary), anything else
-is 4. The id of a k-mer is then a base-4 number, first letter first, plus the five special tokens that stand before it.
+A sequence is an array of letter codes: A, T, C, G are 0, 1, 2, 3 (the letter order of DNABERT's vocabulary), anything
+else is 4. The id of a k-mer is then a base-4 number, first letter first, plus the five special tokens that stand
+before it.
 
 Source: Ji et al., DNABERT, Bioinformatics 37:2112 (2021).
 """
@@ -83,7 +84,7 @@ def kmer_ids(codes: NDArray[np.uint8], k: int) -> NDArray[np.int64]:
 
 
 def pad(sequences: list[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Stack code arrays into one of shape (n, longest), filled with 4 on the right, and return it with the lengths (n,)."""
+    """Stack code arrays into one (n, longest), filled with 4 on the right; return it with the lengths (n,)."""
     lengths = np.array([len(s) for s in sequences], dtype=np.int64)
     codes = np.full((len(sequences), lengths.max(initial=0)), N_CODE, dtype=np.uint8)
     for row, sequence in zip(codes, sequences, strict=True):
@@ -127,7 +128,9 @@ def write_tokenizer(folder: str | os.PathLike[str], k: int, max_tokens: int) -> 
         "model_max_length": max_tokens,
         **dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL_TOKENS, strict=True)),
     }
-    Path(folder, "tokenizer_config.json").write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="ascii")
+    Path(folder, "tokenizer_config.json").write_text(
+        json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="ascii"
+    )
 
 
 def check_vocabulary(folder: str | os.PathLike[str], k: int) -> None:
@@ -143,5 +146,7 @@ def check_vocabulary(folder: str | os.PathLike[str], k: int) -> None:
         raise InputError(path, "the file does not exist", "give a model folder that holds its vocab.txt")
     found, expected = path.read_text(encoding="utf-8").split(), vocabulary(k)
     if found != expected:
-        problem = f"holds {len(found)} tokens, not the {len(expected)}" if len(found) != len(expected) else "other order"
+        problem = (
+            f"holds {len(found)} tokens, not the {len(expected)}" if len(found) != len(expected) else "other order"
+        )
         raise InputError(path, f"not the vocabulary of k = {k} ({problem})", f"give a model with k-mers of k = {k}")

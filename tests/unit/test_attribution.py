@@ -5,11 +5,13 @@ import time
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.special import expit
 from transformers import BertConfig, BertForSequenceClassification
 
+from attribute_scores import main as attribute_scores
 from nucleobert import attribution
 from nucleobert.attribution import (
     DELETED_SHARES,
@@ -19,9 +21,14 @@ from nucleobert.attribution import (
     deletion_curve,
     fold_kmers,
     integrated_gradients,
+    load_reader,
     randomised_weights,
     write_attributions,
 )
+from nucleobert.files import read_json
+from nucleobert.models import ARCHITECTURES, save_classifier
+from nucleobert.motifs import read_attributions
+from nucleobert.prediction import predict
 from nucleobert.tokens import CLS, MASK, PAD, SEP, UNK, encode, model_inputs, vocabulary_size
 
 
@@ -36,9 +43,9 @@ class Sum(torch.nn.Module):
     def get_input_embeddings(self):
         return self.words
 
-    def forward(self, input_ids=None, inputs_embeds=None, attention_mask=None):
+    def forward(self, input_ids=None, inputs_embeds=None):
         embedded = self.words(input_ids) if inputs_embeds is None else inputs_embeds
-        return SimpleNamespace(logits=self.shape((embedded[..., 0] * attention_mask).sum(-1, keepdim=True)))
+        return SimpleNamespace(logits=self.shape(embedded[..., 0].sum(-1, keepdim=True)))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -193,3 +200,91 @@ def test_equal_arrays_give_equal_bytes(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="allow_pickle"):
         write_attributions(tmp_path / "c.npz", {"ids": np.array([{}], dtype=object)})
     assert not (tmp_path / "c.npz").exists()
+
+
+SIZES = {"hidden": 16, "layers": 2, "heads": 2, "intermediate": 32, "dropout": 0.1}
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory):
+    """Items of two folds, a tiny saved BERT for each fold and seed, and the script's arguments."""
+    folder = tmp_path_factory.mktemp("explained")
+    rng = np.random.default_rng(0)
+    lengths = [40, 40, 30, 40, 600, 40, 40, 40]
+    items = pd.DataFrame(
+        {
+            "id": [f"item{n}" for n in range(8)],
+            "sequence": ["".join(rng.choice(list("ACGT"), n)) for n in lengths],
+            "label": np.array([0, 1] * 4, dtype=np.int8),
+            "site": np.array([20, 20, -1, 20, 300, 20, 20, 20], dtype=np.int32),
+        }
+    )
+    items.to_parquet(folder / "items.parquet")
+    parts = [("item7", 0), ("item2", 0), ("item3", 0), ("item4", 1), ("item1", 1), ("item0", 1)]
+    split = pd.DataFrame([{"id": i, "fold": f, "part": "test", "cluster": i} for i, f in parts])
+    split = pd.concat([split, split.assign(fold=1 - split["fold"], part="train")])
+    split.to_csv(folder / "split.tsv", sep="\t", index=False)
+    models = []
+    for fold in (0, 1):
+        for seed in (2, 1):
+            torch.manual_seed(10 * fold + seed)
+            models.append(str(folder / f"fold{fold}" / f"seed{seed}"))
+            save_classifier(ARCHITECTURES["bert"].build(SIZES, 4), models[-1], "bert", 4, "end")
+    arguments = {
+        "items": str(folder / "items.parquet"),
+        "split": str(folder / "split.tsv"),
+        "models": models,
+        "steps": 12,
+        "baseline": "mask",
+        "max_items": None,
+        "seed": 1,
+        "threads": 1,
+    }
+    return folder, items.set_index("id"), arguments
+
+
+def test_script_explains_each_fold_by_its_first_seed(explained, tmp_path):
+    folder, items, arguments = explained
+    attribute_scores(**arguments, scores=str(tmp_path / "a.npz"), checks=str(tmp_path / "a.json"))
+    found = read_attributions(tmp_path / "a.npz")
+    assert found["ids"].tolist() == ["item7", "item2", "item3", "item4", "item1", "item0"]
+    assert found["fold"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert set(found["seed"]) == {1}
+    assert found["label"].tolist() == items.loc[found["ids"], "label"].tolist()
+    assert found["site"].tolist() == items.loc[found["ids"], "site"].tolist()
+    assert found["length"].tolist() == [40, 30, 40, 600, 40, 40]
+    assert found["scores"].shape == (6, 600)
+    assert found["scores"].dtype == np.float32
+    for fold in (0, 1):
+        rows = found["fold"] == fold
+        scores = predict(folder / f"fold{fold}" / "seed1", items.loc[found["ids"][rows], "sequence"].tolist())
+        np.testing.assert_allclose(expit(found["logit"][rows]), scores, atol=1e-5)
+    change = found["logit"] - found["baseline_logit"]
+    np.testing.assert_allclose(np.nansum(found["scores"], axis=1), change + found["completeness_error"], atol=1e-4)
+    unread = np.isnan(found["scores"])
+    assert unread[1].tolist() == [False] * 30 + [True] * 570
+    assert unread[3].tolist() == [True] * 90 + [False] * 510
+    checks = read_json(tmp_path / "a.json")
+    assert checks["completeness"]["items"] == 6
+    assert checks["completeness"]["largest_error"] == pytest.approx(np.abs(found["completeness_error"]).max(), rel=1e-6)
+    assert len(checks["deletion"]["highest_first"]) == len(checks["deletion"]["shares"])
+
+
+def test_script_writes_the_same_bytes_twice(explained, tmp_path):
+    _, _, arguments = explained
+    few = arguments | {"max_items": 1}
+    for run in ("a", "b"):
+        attribute_scores(**few, scores=str(tmp_path / f"{run}.npz"), checks=str(tmp_path / f"{run}.json"))
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert read_attributions(tmp_path / "a.npz")["ids"].size == 4
+
+
+def test_reader_covers_the_nucleotides_it_says(explained):
+    folder, items, _ = explained
+    reader = load_reader(folder / "fold0" / "seed1")
+    sequence = items.loc["item4", "sequence"]
+    ids, offsets = reader.read(sequence)
+    assert ids.size - 2 == offsets.size - reader.k + 1
+    assert sequence[offsets[0] : offsets[-1] + 1] == sequence[-510:]
+    assert not any(p.requires_grad for p in reader.model.parameters())

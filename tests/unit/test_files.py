@@ -11,9 +11,14 @@ from nucleobert.files import digest_of, open_text, read_json, write_beside, writ
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside(tmp_path):
     target = tmp_path / "table.tsv"
     target.write_text("old")
-    with pytest.raises(RuntimeError), write_beside(target) as beside:
-        beside.write_text("half")
-        raise RuntimeError
+
+    def fail():
+        with write_beside(target) as beside:
+            beside.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 

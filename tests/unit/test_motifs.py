@@ -118,7 +118,7 @@ def test_scripts_from_attributions_to_the_verdict(tmp_path, planted):
     padded[:, :80] = scores
     np.savez(tmp_path / "a.npz", ids=ids, length=np.full(len(ids), 80), label=labels, scores=padded)
     path = tmp_path / "m6a" / "grouped" / "bert_k6.motifs.tsv"
-    find_motifs(items=str(tmp_path / "items.parquet"), scores=str(tmp_path / "a.npz"), motifs=str(path), kmer=6)
+    find_motifs(dataset=str(tmp_path / "items.parquet"), scores=str(tmp_path / "a.npz"), motifs=str(path), kmer=6)
     assert MOTIF in pd.read_csv(path, sep="\t").loc[0, "seed"]
     write_json(tmp_path / "truth.json", {"tasks": {"m6a": {"motif": MOTIF}, "other": {"motif": "GGGGCCCC"}}})
     summary = [

@@ -56,11 +56,6 @@ class Workflow:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def jobs(self, *targets: str, **keywords) -> int:
-        """Return the number of jobs that a run would start."""
-        output = self.must(*targets, options=("--dry-run", "--quiet", "all", *keywords.get("options", ())))
-        return 0 if "Nothing to be done" in output else 1
-
 
 @pytest.fixture(scope="session")
 def tiny(root, tmp_path_factory):

@@ -1,0 +1,293 @@
+"""The report's page: what it says, that it stands alone, and its small parts."""
+
+import doctest
+import itertools
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from nucleobert import report
+from nucleobert.files import write_json
+from nucleobert.metrics import METRICS
+from nucleobert.report import audit_words, card_html, check_sentences, figure, in_short, leak_table, leak_words
+from nucleobert.statistics import COMPARISON_COLUMNS, SUMMARY_COLUMNS
+from write_report import main as write_report
+
+VOID = {"meta", "img", "br", "hr", "link"}
+TASK, ARM = "m6a_degradation", "bert_pretrained_k3"
+
+
+class Page(HTMLParser):
+    """Reads a page: its links and images, its text, and whether its elements are closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.addresses, self.images, self.ids, self.tags, self.pieces = [], [], [], [], [], []
+        self.feed(html)
+        self.close()
+        self.text = " ".join(" ".join(self.pieces).split())
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.tags.append(tag)
+        self.addresses += [value for key, value in found.items() if key in ("src", "href", "action", "data")]
+        self.ids += [found["id"]] if "id" in found else []
+        if tag == "img":
+            self.images.append(found)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.pieces.append(data)
+
+
+def audit(split, shared, folds=1):
+    statements = [
+        {
+            "name": "test_shared_kmer",
+            "text": f"{folds * n} of {folds * 97} {word} test windows share a 31-mer with training.",
+        }
+        for n, word in zip(shared, ("positive", "negative"), strict=True)
+    ]
+    statements.append({"name": "auroc_gc", "text": f"GC content alone has an AUROC of 0.7{len(split)}."})
+    n = {"train": {"0": 349, "1": 348}, "dev": {"0": 39, "1": 40}, "test": {"0": 97, "1": 97}}
+    one = [{"fold": fold, "n": n, "clusters": {"train": 300, "dev": 50, "test": 77}} for fold in range(folds)]
+    return {"task": TASK, "split": split, "folds": one, "statements": statements}
+
+
+def checks():
+    return {
+        "steps": 20,
+        "baseline": "mask",
+        "items_checked": 18,
+        "completeness": {"items": 970, "median_error": 0.0004, "largest_error": 0.021, "median_change": 1.6},
+        "randomised_weights": {"correlation": 0.123},
+        "deletion": {"shares": [0.0, 0.1, 1.0], "highest_first": [1.0, 0.25, -1.0], "random_order": [1.0, 1.5, -1.0]},
+    }
+
+
+def summary_rows():
+    rows = []
+    for split, shift in (("published", 0.1), ("grouped", 0.0)):
+        for arm, init, mean in (("prior", "", 0.5), ("lookup", "", 0.6), (ARM, "m6a", 0.7)):
+            for metric in METRICS:
+                undefined = arm == "prior" and metric == "mcc"
+                value = mean + (shift if arm != "prior" else 0)
+                row = dict.fromkeys(SUMMARY_COLUMNS, "") | {"task": TASK, "split": split, "arm": arm, "init": init}
+                row |= {"metric": metric, "seeds": 3, "n_test": 194, "n_positive": 97, "folds": 1}
+                row |= {"mean": value, "ci_low": value - 0.05, "ci_high": value + 0.04}
+                if undefined:
+                    row |= dict.fromkeys(("mean", "ci_low", "ci_high"), "undefined")
+                    row["note"] = "undefined: all test items are called alike"
+                rows.append(row)
+    theirs = {"split": "published", "arm": "theirs", "metric": "auroc", "published": 0.9012, "note": "published in <X>"}
+    return [*rows, dict.fromkeys(SUMMARY_COLUMNS, "") | {"task": TASK} | theirs]
+
+
+def comparison_rows():
+    return [
+        dict.fromkeys(COMPARISON_COLUMNS, "")
+        | {"task": TASK, "split": split, "arm": arm, "reference": ARM, "metric": "auroc", "difference": -0.1}
+        | {"ci_low": -0.15, "ci_high": -0.02, "p_value": 0.0005, "p_holm": 0.0123, "n_test": 194, "clusters": 120}
+        for split in ("published", "grouped")
+        for arm in ("prior", "lookup")
+    ]
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    """Everything that the page is made from, small."""
+    figures = [
+        "pretraining.svg",
+        f"{TASK}/benchmark.svg",
+        f"{TASK}/leak.svg",
+        f"{TASK}/grouped/learning.svg",
+        f"{TASK}/published/learning.svg",
+        f"{TASK}/grouped/{ARM}.heatmap.svg",
+        f"{TASK}/grouped/{ARM}.profile.svg",
+    ]
+    for name in figures:
+        path = tmp_path / "figures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg"><title>{name}</title></svg>')
+    pd.DataFrame(summary_rows()).to_csv(tmp_path / "summary.tsv", sep="\t", index=False)
+    pd.DataFrame(comparison_rows()).to_csv(tmp_path / "comparisons.tsv", sep="\t", index=False)
+    for split, shared, folds in (("published", (65, 11), 1), ("grouped", (0, 0), 5)):
+        folder = tmp_path / TASK / split
+        write_json(folder / "audit.json", audit(split, shared, folds))
+        (folder / "card.md").write_text(f"# Card\n\nWindows of the split **{split}**, see `a.fa`.\n")
+    words = {"n_items": 9, "n_occurrences": 9, "mean_score": 0.0123, "standard_error": 0.001, "share_label_0": 0.1}
+    words |= {"share_label_1": 0.3, "difference": 0.2, "seed": ""}
+    table = [{"kmer": f"W{n}"} | words | {"rank": n} for n in range(1, 31)]
+    pd.DataFrame(table).to_csv(tmp_path / TASK / "grouped" / f"{ARM}.motifs.tsv", sep="\t", index=False)
+    write_json(tmp_path / TASK / "grouped" / f"{ARM}.checks.json", checks())
+    planted = {"task": TASK, "motif": "TGTAAATA", "split": "grouped", "arm": ARM, "auroc": 0.9, "ci_low": 0.85}
+    planted |= {"ci_high": 0.95, "found_auroc": "yes", "motif_rank": 12, "motif_words": 3900, "found_motif": "no"}
+    pd.DataFrame([planted]).to_csv(tmp_path / "planted.tsv", sep="\t", index=False)
+    folders = [f"models/{TASK}/grouped/{ARM}/fold{f}/seed1" for f in (0, 1)] + ["pretrained/m6a/k3"]
+    for name in folders:
+        record = {
+            "versions": {"torch": "2.13.0+cpu", "python": "3.11.9"},
+            "machine": {"system": "Linux"},
+            "inputs_sha256": {"items.parquet": "ab" * 32},
+            "seconds": 400.0,
+            "peak_memory_bytes": 1_500_000_000,
+            "sequences_per_second": 52.4,
+        }
+        write_json(tmp_path / name / "run.json", record)
+    return {
+        "summary": str(tmp_path / "summary.tsv"),
+        "comparisons": str(tmp_path / "comparisons.tsv"),
+        "audits": [str(tmp_path / TASK / split / "audit.json") for split in ("published", "grouped")],
+        "cards": [str(tmp_path / TASK / split / "card.md") for split in ("published", "grouped")],
+        "planted": [str(tmp_path / "planted.tsv")],
+        "figures": [str(tmp_path / "figures" / name) for name in figures],
+        "motifs": [str(tmp_path / TASK / "grouped" / f"{ARM}.motifs.tsv")],
+        "checks": [str(tmp_path / TASK / "grouped" / f"{ARM}.checks.json")],
+        "models": [str(tmp_path / name) for name in folders[:2]],
+        "pretrained": [str(tmp_path / folders[2])],
+        "title": "m6A-BERT-Deg & more",
+        "preset": "real",
+        "titles": {TASK: "m6A sites whose mRNA YTHDF2 degrades"},
+        "leaks": [{"task": TASK, "published": "published", "grouped": "grouped"}],
+        "command": "make real",
+        "seed": 1,
+    }
+
+
+def page_of(arguments, tmp_path, **changes):
+    path = tmp_path / "report.html"
+    write_report(**(arguments | changes), report=str(path))
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_doctests():
+    assert doctest.testmod(report).failed == 0
+    assert doctest.testmod(report).attempted >= 4
+
+
+def test_the_page_stands_alone(arguments, tmp_path):
+    page = page_of(arguments, tmp_path)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.open == []
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in page.addresses)
+    assert not re.search(r"url\(|@import|https?://", html)
+    assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
+    assert str(tmp_path) not in re.sub(r"base64,[^\"]*", "", html)
+
+
+def test_every_figure_is_embedded_once_with_words_for_it(arguments, tmp_path):
+    page = page_of(arguments, tmp_path)
+    assert sorted(image["src"] for image in page.images) == sorted(
+        figure(path)["source"] for path in arguments["figures"]
+    )
+    assert all(len(image["alt"]) > 20 for image in page.images)
+
+
+def test_the_page_says_what_was_found(arguments, tmp_path):
+    text = page_of(arguments, tmp_path).text
+    for sentence in (
+        "65 of 97 positive test windows share a 31-mer with training.",
+        "Split published : 65 of 97 positive test windows share a 31-mer with training. 11 of 97 negative",
+        "Split grouped : 0 of 485 positive test windows share a 31-mer with training. 0 of 485 negative",
+        "GC content alone has an AUROC of 0.79.",
+        "GC content alone has an AUROC of 0.77.",
+        f"{TASK}, split grouped: {ARM} has an AUROC of 0.700 (0.650 to 0.740); the best arm without a transformer, "
+        "lookup, has 0.600 (0.550 to 0.640) (paired difference −0.100, corrected p 0.012).",
+        "prior, MCC: undefined: all test items are called alike",
+        "theirs AUROC 0.901 not run published in <X>",
+        "TGTAAATA",
+        "12 of 3900",
+        "seed 1",
+        "make real",
+        "2.13.0+cpu",
+        "13 min 20 s",
+        "ab" * 32,
+    ):
+        assert sentence in text, sentence
+
+
+def test_without_planted_truths_and_leak_their_sections_are_absent(arguments, tmp_path):
+    page = page_of(arguments, tmp_path, planted=[], leaks=[])
+    assert "planted" not in page.ids
+    assert "leak" not in page.ids
+    assert {"data", "audits", "benchmark", "learning", "attributions", "reproduce", "terms"} <= set(page.ids)
+    assert page.open == []
+
+
+def test_the_same_input_gives_the_same_page(arguments, tmp_path):
+    first = tmp_path / "report.html"
+    page_of(arguments, tmp_path)
+    before = first.read_bytes()
+    page_of(arguments, tmp_path)
+    assert first.read_bytes() == before
+
+
+def test_headings_do_not_skip_a_level(arguments, tmp_path):
+    levels = [int(tag[1]) for tag in page_of(arguments, tmp_path).tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_only_the_first_and_last_words_are_listed(arguments, tmp_path):
+    text = page_of(arguments, tmp_path).text
+    shown = [n for n in range(1, 31) if f" W{n} " in text]
+    assert shown == [*range(1, 11), 28, 29, 30]
+
+
+def test_audit_in_words():
+    words = audit_words(audit("published", (65, 11)))
+    assert words["parts"] == [{"fold": 0, "clusters": 77, "train": "348 / 349", "dev": "40 / 39", "test": "97 / 97"}]
+    assert len(words["sentences"]) == 3
+    assert "GC" not in leak_words(audit("published", (65, 11)))
+
+
+def test_leak_table_subtracts():
+    table = pd.DataFrame(summary_rows()).astype(str)
+    rows = {row["arm"]: row for row in leak_table(table, TASK, "published", "grouped")}
+    assert rows["lookup"]["lost"] == "0.100"
+    assert rows["prior"]["lost"] == "0.000"
+    assert "theirs" not in rows
+
+
+def test_no_sentence_without_a_reference():
+    assert in_short(pd.DataFrame(summary_rows()).astype(str), pd.DataFrame(columns=COMPARISON_COLUMNS)) == []
+
+
+def test_checks_in_words():
+    complete, random, deletion = check_sentences(checks())
+    assert "0.0004 logit (0.025 % of the median change of 1.6)" in complete
+    assert "correlation of 0.12" in random
+    assert "lowers the mean logit by 0.75; replacing a random 10 % lowers it by −0.50" in deletion
+
+
+def test_card_is_shown_as_html_and_never_runs():
+    html = str(
+        card_html(
+            "# Title\n\nText with `code`, **bold** and <script>x</script>\nover two lines.\n\n## Part\nMore:\n"
+            "- one\n- two\n  goes on\n\n| a | b |\n|---|--:|\n| 1 | `2` |\n"
+        )
+    )
+    assert "Title" not in html
+    assert (
+        "<p>Text with <code>code</code>, <strong>bold</strong> and &lt;script&gt;x&lt;/script&gt; over two lines.</p>"
+        in html
+    )
+    assert "<h4>Part</h4>\n<p>More:</p>\n<ul><li>one</li><li>two goes on</li></ul>" in html
+    assert '<th scope="col">a</th><th scope="col">b</th>' in html
+    assert "<tbody><tr><td>1</td><td><code>2</code></td></tr></tbody>" in html
+    assert Page(html).open == []
+
+
+def test_sections_of_a_card_can_be_left_out():
+    html = str(card_html("# T\n\nfirst\n\n## A\n\n- gone\n\n## B\n\nstays\n", without=("A",)))
+    assert html == "<p>first</p>\n<h4>B</h4>\n<p>stays</p>"

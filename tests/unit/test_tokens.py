@@ -1,0 +1,80 @@
+"""k-mer tokens: DNABERT's order, N, framing, the files of a tokenizer."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nucleobert import tokens
+from nucleobert.errors import InputError
+
+
+def slow_ids(sequence: str, k: int) -> list[int]:
+    """Look every k-mer up in an enumeration of DNABERT's vocabulary."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    index = {token: i for i, token in enumerate(special + ["".join(p) for p in itertools.product("ATCG", repeat=k)])}
+    return [index.get(sequence[i : i + k], index["[UNK]"]) for i in range(len(sequence) - k + 1)]
+
+
+@pytest.mark.parametrize("k", [3, 4, 5, 6])
+def test_every_kmer_has_its_place_in_dnaberts_vocabulary(k: int) -> None:
+    kmers = ["".join(letters) for letters in itertools.product("ATCG", repeat=k)]
+    assert [int(tokens.kmer_ids(tokens.encode(kmer), k)[0]) for kmer in kmers] == list(range(5, 5 + 4**k))
+    assert tokens.vocabulary(k)[5:] == kmers
+    assert tokens.vocabulary_size(k) == len(tokens.vocabulary(k))
+
+
+@given(st.text("ACGTN", max_size=60), st.integers(3, 6))
+@settings(max_examples=100, deadline=None)
+def test_ids_equal_a_slow_lookup(sequence: str, k: int) -> None:
+    assert tokens.kmer_ids(tokens.encode(sequence), k).tolist() == slow_ids(sequence, k)
+
+
+def test_letters_have_dnaberts_codes_and_all_others_are_n() -> None:
+    assert tokens.encode("ATCGatcgUuN-é").tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 1, 1, 4, 4, 4]
+
+
+def test_rows_are_framed_and_padded() -> None:
+    ids = tokens.model_inputs([tokens.encode("AAATC"), tokens.encode("GGG"), tokens.encode("GG")], 3)
+    aaa, aat, atc, ggg = (slow_ids(kmer, 3)[0] for kmer in ("AAA", "AAT", "ATC", "GGG"))
+    assert ids.tolist() == [[2, aaa, aat, atc, 3], [2, ggg, 3, 0, 0], [2, 3, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("k", [2, 7, 3.5, True, "6"])
+def test_other_k_is_refused_with_the_key(k: object) -> None:
+    with pytest.raises(InputError, match=r"config: systems\.demo\.k: .*3, 4, 5 or 6"):
+        tokens.check_k(k, "config: systems.demo.k")  # type: ignore[arg-type]
+
+
+def test_stock_tokenizer_reads_the_folder(tmp_path) -> None:
+    from transformers import AutoTokenizer
+
+    tokens.write_tokenizer(tmp_path, 3, 512)
+    stock = AutoTokenizer.from_pretrained(tmp_path)
+    sequence = "ACGTNNACG"
+    text = " ".join(sequence[i : i + 3] for i in range(len(sequence) - 2))
+    assert stock(text)["input_ids"] == tokens.model_inputs([tokens.encode(sequence)], 3)[0].tolist()
+    assert stock.model_max_length == 512
+
+
+def test_a_vocabulary_of_another_k_or_order_is_refused(tmp_path) -> None:
+    tokens.write_tokenizer(tmp_path, 3, 512)
+    tokens.check_vocabulary(tmp_path, 3)
+    with pytest.raises(InputError, match=r"vocab\.txt: not the vocabulary of k = 4 \(holds 69 tokens, not the 261\)"):
+        tokens.check_vocabulary(tmp_path, 4)
+    words = [*tokens.SPECIAL_TOKENS, *("".join(p) for p in itertools.product("ACGT", repeat=3))]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    with pytest.raises(InputError, match="other order"):
+        tokens.check_vocabulary(tmp_path, 3)
+    (tmp_path / "vocab.txt").unlink()
+    with pytest.raises(InputError, match="does not exist"):
+        tokens.check_vocabulary(tmp_path, 3)
+
+
+def test_padding_keeps_the_dtype() -> None:
+    codes, lengths = tokens.pad([tokens.encode("AT"), tokens.encode("GCA")])
+    assert codes.dtype == np.uint8
+    assert codes.tolist() == [[0, 1, 4], [3, 2, 0]]
+    assert lengths.tolist() == [2, 3]

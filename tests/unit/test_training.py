@@ -1,0 +1,235 @@
+"""Training: it learns, it repeats, it keeps the best state, it reads no test item; the scripts around it."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import BertForMaskedLM
+
+import build_corpus
+import finetune_model
+import predict_test
+import pretrain_bert
+from nucleobert import training
+from nucleobert.errors import InputError
+from nucleobert.masking import item_keys, mask_spans
+from nucleobert.models import load_classifier, masked_language_model
+from nucleobert.prediction import predict
+
+BERT = {"hidden": 16, "layers": 1, "heads": 2, "intermediate": 32, "dropout": 0.1}
+CNN = {"filters": 8, "width": 6, "dropout": 0.1}
+MOTIF = "GATTACA"
+
+
+def arm(architecture: str = "bert", **finetuning: object) -> dict:
+    return {
+        "architecture": architecture,
+        "sizes": BERT if architecture == "bert" else CNN,
+        "finetuning": {"epochs": 3, "batch": 8, "learning_rate": 3e-3, "crop": "center"} | finetuning,
+    }
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory) -> dict[str, str]:
+    """Sixty sequences a part, the motif in the positives; the test rows of the items are poison for a trainer."""
+    folder = tmp_path_factory.mktemp("task")
+    rng = np.random.default_rng(0)
+    rows = []
+    for index in range(180):
+        letters = rng.choice(list("ACGT"), 40)
+        if index % 2:
+            letters[10:17] = letters[24:31] = list(MOTIF)
+        rows.append({"id": f"item{index}", "sequence": "".join(letters), "label": np.int8(index % 2)})
+    items = pd.DataFrame(rows)
+    items.to_parquet(folder / "items.parquet")
+    parts = np.repeat(["train", "dev", "test"], 60)
+    folds = [
+        pd.DataFrame({"id": np.roll(items["id"], 60 * f), "fold": f, "part": parts, "cluster": ""}) for f in (0, 1)
+    ]
+    pd.concat(folds).to_csv(folder / "split.tsv", sep="\t", index=False)
+    return {"items": str(folder / "items.parquet"), "split": str(folder / "split.tsv")}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(1)
+    ends = ["".join(rng.choice(list("ACGT"), 8)) for _ in range(96)]
+    (folder / "c.fa").write_text("".join(f">s{i}\n{'ACCGTTGA' * 5}{end}\n" for i, end in enumerate(ends)))
+    paths = {name: str(folder / name) for name in ("codes", "offsets", "card")}
+    build_corpus.main(fastas=[str(folder / "c.fa")], **paths, held_out=0.2, seed=0)
+    return paths
+
+
+def pretraining(**changes: object) -> dict:
+    settings = {"epochs": 2, "batch": 8, "learning_rate": 1e-2, "warmup": 0.05, "weight_decay": 0.01}
+    return settings | {"mask_share": 0.15, "span": 3, "precision": "fp32"} | changes
+
+
+def pretrain(corpus: dict, folder: Path, k: int = 3, seed: int = 0, **changes: object) -> dict:
+    pretrain_bert.main(
+        **corpus, model=str(folder), k=k, architecture=BERT, training=pretraining(**changes), seed=seed, threads=1
+    )
+    return json.loads((folder / "run.json").read_text())
+
+
+def finetune(task: dict, folder: Path, settings: dict, seed: int = 0, k: int | None = 3, **more: object) -> dict:
+    finetune_model.main(
+        **task, model=str(folder), arm=settings, k=k, fold=more.pop("fold", 0), seed=seed, threads=1, **more
+    )
+    return json.loads((folder / "run.json").read_text())
+
+
+def test_auroc_by_hand_and_by_pairs() -> None:
+    assert training.auroc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.8])) == 0.875
+    assert math.isnan(training.auroc(np.array([1, 1]), np.array([0.1, 0.2])))
+    rng = np.random.default_rng(0)
+    labels, scores = rng.integers(0, 2, 50), rng.integers(0, 9, 50) / 9
+    pairs = [(p > n) + 0.5 * (p == n) for p in scores[labels == 1] for n in scores[labels == 0]]
+    assert training.auroc(labels, scores) == pytest.approx(np.mean(pairs))
+
+
+def test_middle_kmers_and_their_letters_by_hand() -> None:
+    hidden = np.array([[1, 0, 1, 0, 0, 1], [0, 0, 0, 1, 0, 0]], dtype=bool)
+    rows, positions, kmers = training.middle_kmers(hidden, np.array([6, 4]), 3)
+    assert rows.tolist() == [0, 0, 0, 1]
+    assert positions.tolist() == [0, 2, 5, 3]
+    assert kmers.tolist() == [0, 1, 3, 1]
+    logits = torch.randn(4, 64, dtype=torch.float64)
+    said = training.letter_log_probabilities(logits, positions - kmers, 3)
+    for row, offset in enumerate(positions - kmers):
+        shares = np.zeros(4)
+        for kmer, probability in enumerate(torch.softmax(logits[row], 0).tolist()):
+            shares[kmer // 4 ** (2 - offset) % 4] += probability
+        assert np.exp(said[row].numpy()) == pytest.approx(shares)
+
+
+def test_a_model_that_knows_nothing_has_perplexity_near_four() -> None:
+    torch.manual_seed(0)
+    codes = np.random.default_rng(0).integers(0, 4, (8, 60), dtype=np.uint8)
+    lengths = np.full(8, 60)
+    masked = mask_spans(codes, lengths, item_keys(0, 0, np.arange(8)), k=4, masked_share=1, random_share=0)
+    found, baseline = training.evaluate_masked(masked_language_model(BERT, 4), [(masked, codes, lengths)], 4)
+    letters = np.bincount(codes[masked.hidden], minlength=4) / masked.hidden.sum()
+    assert found["perplexity"] == pytest.approx(4, abs=0.1)
+    assert found["dev_loss"] == pytest.approx(math.log(4**4 + 5), abs=0.1)
+    assert baseline["accuracy"] == pytest.approx(letters.max())
+    assert baseline["perplexity"] == pytest.approx(np.exp(-(letters * np.log(letters)).sum()))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_pretraining_learns_a_repeat_and_repeats_itself(corpus, tmp_path, precision: str) -> None:
+    run = pretrain(corpus, tmp_path / "a", epochs=25, precision=precision)
+    assert run["best"]["accuracy"] > run["majority_baseline"]["accuracy"] + 0.2
+    assert run["best"]["perplexity"] < 3
+    assert run["realised_hidden_nucleotide_share"] == pytest.approx(0.15, abs=0.02)
+    history = pd.read_csv(tmp_path / "a/history.tsv", sep="\t")
+    assert len(history) == 10
+    assert history["dev_loss"].min() == pytest.approx(run["best"]["dev_loss"])
+    pretrain(corpus, tmp_path / "b", epochs=25, precision=precision)
+    assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
+    assert (tmp_path / "a/history.tsv").read_bytes() == (tmp_path / "b/history.tsv").read_bytes()
+
+
+@pytest.mark.parametrize(("architecture", "k"), [("bert", 3), ("cnn", None)])
+def test_same_seed_same_bytes_and_another_seed_others(task, tmp_path, architecture: str, k: int | None) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        finetune(task, tmp_path / name, arm(architecture), seed, k)
+    a, b, c = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+@pytest.mark.parametrize(("architecture", "k"), [("bert", 3), ("bert", 6), ("cnn", None)])
+def test_the_motif_is_found_and_the_table_of_predictions_is_complete(task, tmp_path, architecture, k) -> None:
+    folders = []
+    for fold in (1, 0):
+        folders.append(str(tmp_path / f"fold{fold}/seed3"))
+        run = finetune(task, Path(folders[-1]), arm(architecture, epochs=12, learning_rate=1e-2), 3, k, fold=fold)
+        assert not run["collapsed"]
+        assert run["items"]["train"] == {"n": 60, "positive": 30}
+    predict_test.main(**task, models=folders, predictions=str(tmp_path / "p.tsv"), threads=1)
+    table = pd.read_csv(tmp_path / "p.tsv", sep="\t")
+    assert list(table.columns) == ["fold", "seed", "id", "label", "score"]
+    split = pd.read_csv(task["split"], sep="\t")
+    assert table["id"].tolist() == split.loc[split["part"] == "test", "id"].tolist()
+    assert table["fold"].tolist() == [0] * 60 + [1] * 60
+    assert (table["seed"] == 3).all()
+    for _, of_fold in table.groupby("fold"):
+        assert training.auroc(of_fold["label"].to_numpy(), of_fold["score"].to_numpy()) > 0.95
+
+
+def test_the_reported_epoch_is_the_saved_one_and_the_best(task, tmp_path) -> None:
+    run = finetune(task, tmp_path / "m", arm(epochs=6))
+    history = pd.read_csv(tmp_path / "m/history.tsv", sep="\t")
+    best = history.sort_values(["dev_loss", "step"]).iloc[0]
+    assert run["best"]["step"] == best["step"]
+    assert run["best"]["dev_auroc"] == pytest.approx(best["dev_auroc"], abs=1e-9)
+    dev = training.read_items(task["items"], task["split"], 0)["dev"]
+    items = pd.read_parquet(task["items"]).set_index("id")
+    split = pd.read_csv(task["split"], sep="\t").query("fold == 0 and part == 'dev'")
+    scores = predict(tmp_path / "m", items.loc[split["id"], "sequence"].tolist())
+    assert training.auroc(dev.labels, scores) == run["best"]["dev_auroc"]
+
+
+def test_test_items_are_not_read(task, tmp_path) -> None:
+    split = pd.read_csv(task["split"], sep="\t")
+    tested = set(split.query("fold == 0 and part == 'test'")["id"])
+    items = pd.read_parquet(task["items"])
+    items.loc[items["id"].isin(tested), "sequence"] = "T" * 40
+    items.loc[items["id"].isin(tested), "label"] = 1
+    items.to_parquet(tmp_path / "items.parquet")
+    finetune(task, tmp_path / "a", arm())
+    finetune(task | {"items": str(tmp_path / "items.parquet")}, tmp_path / "b", arm())
+    assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
+    parts = training.read_items(task["items"], task["split"], 0)
+    assert [len(parts[part].codes) for part in ("train", "dev")] == [60, 60]
+
+
+def test_fine_tuning_starts_from_the_pretrained_weights(task, corpus, tmp_path) -> None:
+    pretrain(corpus, tmp_path / "pre")
+    run = finetune(task, tmp_path / "m", arm(learning_rate=1e-12), init=str(tmp_path / "pre"))
+    begun, tuned = BertForMaskedLM.from_pretrained(tmp_path / "pre"), load_classifier(tmp_path / "m")[0]
+    for name, weight in begun.bert.state_dict().items():
+        assert torch.allclose(weight, tuned.bert.state_dict()[name], atol=1e-9), name
+    assert any(name.endswith("pre/model.safetensors") for name in run["inputs_sha256"])
+    with pytest.raises(InputError, match="not the vocabulary of k = 4"):
+        finetune(task, tmp_path / "n", arm(), k=4, init=str(tmp_path / "pre"))
+    assert not (tmp_path / "n").exists()
+
+
+def test_collapse_is_told(task, tmp_path) -> None:
+    assert finetune(task, tmp_path / "m", arm(learning_rate=1e-12, epochs=1))["collapsed"]
+
+
+def test_long_sequences_are_cropped_and_counted(task, tmp_path) -> None:
+    items = pd.read_parquet(task["items"])
+    for row in (0, 1, 60):
+        items.loc[row, "sequence"] = "A" * 300 + items.loc[row, "sequence"] + "C" * 300
+    items.to_parquet(tmp_path / "items.parquet")
+    long = task | {"items": str(tmp_path / "items.parquet")}
+    assert finetune(long, tmp_path / "m", arm(epochs=1))["cropped"] == {"train": 2, "dev": 1}
+    middle = predict(tmp_path / "m", [items.loc[0, "sequence"]])
+    assert middle == pytest.approx(predict(tmp_path / "m", [items.loc[0, "sequence"][65:575]]), abs=1e-6)
+
+
+def test_a_fold_without_items_or_with_one_class_is_told(task, tmp_path) -> None:
+    with pytest.raises(InputError, match="fold 7: no train items"):
+        training.read_items(task["items"], task["split"], 7)
+    items = pd.read_parquet(task["items"])
+    items["label"] = np.int8(1)
+    items.to_parquet(tmp_path / "items.parquet")
+    with pytest.raises(InputError, match="one class only"):
+        training.read_items(str(tmp_path / "items.parquet"), task["split"], 0)
+
+
+def test_a_corpus_without_held_out_pieces_is_told(tmp_path) -> None:
+    (tmp_path / "c.fa").write_text(">one\n" + "ACGT" * 20 + "\n")
+    paths = {name: str(tmp_path / name) for name in ("codes", "offsets", "card")}
+    build_corpus.main(fastas=[str(tmp_path / "c.fa")], **paths, seed=0)
+    with pytest.raises(InputError, match="no pieces for evaluation"):
+        pretrain(paths, tmp_path / "m")
