@@ -26,7 +26,7 @@ rule predict_test:
         "<results>/logs/predict_test/{task}/{split}.log",
     conda:
         "../envs/model.yaml"
-    threads: 8
+    threads: 1
     resources:
         mem_mb=4000,
         runtime=60,

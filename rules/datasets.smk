@@ -118,7 +118,6 @@ rule split_dataset:
         "<results>/logs/split_dataset/{task}/{split}.log",
     conda:
         "../envs/data.yaml"
-    threads: 4
     params:
         settings=split_settings,
         seed=CONFIG["seed"],
@@ -139,7 +138,6 @@ rule audit_dataset:
         "<results>/logs/audit_dataset/{task}/{split}.log",
     conda:
         "../envs/data.yaml"
-    threads: 4
     params:
         task=lambda w: w.task,
         title=lambda w: CONFIG["tasks"][w.task].get("title", w.task),

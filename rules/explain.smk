@@ -32,7 +32,7 @@ rule attribute_scores:
         variant=variants_of("bert"),
     conda:
         "../envs/model.yaml"
-    threads: 8
+    threads: 1
     resources:
         mem_mb=8000,
         runtime=720,

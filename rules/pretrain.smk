@@ -15,14 +15,18 @@ rule pretrain_bert:
         "<results>/benchmarks/pretrain_bert/{corpus}/k{k}.tsv"
     conda:
         "../envs/model.yaml"
-    threads: 8
+    threads: CONFIG["pretraining"]["threads"]
     resources:
         mem_mb=8000,
         runtime=1440,
     params:
         k=lambda w: int(w.k),
         architecture=CONFIG.architecture("bert"),
-        training=CONFIG["pretraining"],
+        training={
+            key: value
+            for key, value in CONFIG["pretraining"].items()
+            if key != "threads"
+        },
         seed=CONFIG["seed"],
         code=code("pretrain_bert"),
     script:

@@ -52,11 +52,9 @@ def main(
     split_of = {(Path(path).parent.parent.name, Path(path).parent.name): path for path in splits}
     folder_of = {(Path(path).parent.name, Path(path).name): path for path in predictions}
     folds = [
-        read_folds(
-            Path(folder_of[line["task"], line["split"]], f"{line['variant']}.tsv"),
-            split_of[line["task"], line["split"]],
-        )
+        read_folds(Path(folder_of[of], f"{line['variant']}.tsv"), split_of[of])
         for line in lines
+        for of in [(line["task"], line["split"])]
     ]
     rows = [
         row

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.training_args import TrainingArguments
 
 from nucleobert.corpora import Corpus
@@ -105,8 +106,10 @@ def auroc(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> float:
 class _Batches(torch.utils.data.Dataset):
     """Hands whole batches to the loader, which fetches by a list of indices; knows the epoch."""
 
-    def __init__(self, count: int, make: Callable[[NDArray[np.int64], int], Batch]) -> None:
-        self._count, self._make, self.epoch = count, make, 0
+    def __init__(
+        self, count: int, make: Callable[[NDArray[np.int64], int], Batch], lengths: list[int] | None = None
+    ) -> None:
+        self._count, self._make, self.lengths, self.epoch = count, make, lengths, 0
 
     def __len__(self) -> int:
         return self._count
@@ -116,12 +119,23 @@ class _Batches(torch.utils.data.Dataset):
 
 
 class _Trainer(Trainer):
-    """The Trainer with a loss of its own; sums the losses since the last evaluation."""
+    """The Trainer with a loss of its own, whose values since the last evaluation it keeps.
+
+    Batches are drawn at random; where the data set tells its lengths, from sequences of like length, so that little is
+    padded. (Not for labelled data: length may go with the label.)
+    """
 
     def __init__(self, loss: Callable[[Any, Batch], torch.Tensor], **arguments: Any) -> None:
         super().__init__(**arguments)
         self._own_loss = loss
         self.losses: list[torch.Tensor] = []
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        lengths = cast(_Batches, self.train_dataset).lengths
+        if lengths is None:
+            return super()._get_train_sampler(train_dataset)
+        generator = torch.Generator().manual_seed(cast(int, self.args.data_seed))
+        return LengthGroupedSampler(self.args.train_batch_size, lengths=lengths, generator=generator)
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -132,7 +146,7 @@ class _Trainer(Trainer):
 
 
 class _Watch(TrainerCallback):
-    """Evaluates every `interval` steps, keeps the state of least `dev_loss` (the earliest of equals), writes log lines."""
+    """Evaluates every `interval` steps, keeps the state of least `dev_loss` (the first of equals), writes log lines."""
 
     def __init__(self, name: str, interval: int, evaluate: Callable[[Any], dict[str, float]]) -> None:
         self._name, self._interval, self._evaluate = name, interval, evaluate
@@ -366,7 +380,7 @@ def pretrain(
     """
     check_k(k, "config: systems.<system>.k")
     held_out = np.arange(corpus.held_out_from, len(corpus))
-    if not len(held_out):
+    if not held_out.size:
         raise InputError("the corpus", "it holds no pieces for evaluation", "build it from more than one sequence")
     if len(held_out) > _EVALUATED_PIECES:
         held_out = np.sort(np.random.default_rng(_EVALUATION_SEED).permutation(held_out)[:_EVALUATED_PIECES])
@@ -387,7 +401,7 @@ def pretrain(
     model = masked_language_model(sizes, k)
     fit = _fit(
         MaskedLoss(model),
-        _Batches(corpus.held_out_from, make),
+        _Batches(corpus.held_out_from, make, np.diff(corpus.offsets[: corpus.held_out_from + 1]).tolist()),
         name=f"pretraining k={k}",
         settings=settings,
         seed=seed,
@@ -435,9 +449,8 @@ def read_items(items: str, split: str, fold: int) -> dict[str, Items]:
     table = pd.read_parquet(items, columns=["id", "sequence", "label"], filters=wanted).set_index("id")
     parts = {}
     for part in ids:
-        of_part = table.loc[ids[part]]
-        labels = of_part["label"].to_numpy(dtype=np.int8)
-        parts[part] = Items([encode(sequence) for sequence in of_part["sequence"]], labels)
+        rows = table.loc[ids[part]]
+        parts[part] = Items([encode(sequence) for sequence in rows["sequence"]], rows["label"].to_numpy(dtype=np.int8))
     if len(np.unique(parts["train"].labels)) < 2:
         raise InputError(f"{split}, fold {fold}", "the train items have one class only", "give the task both classes")
     return parts
@@ -457,9 +470,9 @@ def finetune(
 ) -> dict[str, Any]:
     """Train a classifier on ``parts["train"]`` and write its folder and `history.tsv`.
 
-    The epoch with the least loss on ``parts["dev"]`` is kept, the earliest of equals: a model that still gives every item
-    nearly the same score can rank a few dev items well, but its loss tells. What is reported of it is computed from the
-    saved files.
+    The epoch with the least loss on ``parts["dev"]`` is kept, the earliest of equals: a model that still gives every
+    item nearly the same score can rank a few dev items well, but its loss tells. What is reported of it is computed
+    from the saved files.
 
     Parameters
     ----------

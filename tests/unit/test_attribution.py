@@ -2,6 +2,7 @@
 
 import doctest
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,7 +26,7 @@ from nucleobert.attribution import (
     randomised_weights,
     write_attributions,
 )
-from nucleobert.files import read_json
+from nucleobert.files import read_json, write_json
 from nucleobert.models import ARCHITECTURES, save_classifier
 from nucleobert.motifs import read_attributions
 from nucleobert.prediction import predict
@@ -230,8 +231,9 @@ def explained(tmp_path_factory):
             torch.manual_seed(10 * fold + seed)
             models.append(str(folder / f"fold{fold}" / f"seed{seed}"))
             save_classifier(ARCHITECTURES["bert"].build(SIZES, 4), models[-1], "bert", 4, "end")
+            write_json(Path(models[-1], "run.json"), {})
     arguments = {
-        "items": str(folder / "items.parquet"),
+        "dataset": str(folder / "items.parquet"),
         "split": str(folder / "split.tsv"),
         "models": models,
         "steps": 12,

@@ -187,13 +187,14 @@ def test_script_reads_its_fold_and_no_test_item(parts, tmp_path):
             model=str(tmp_path / name),
             arm={"architecture": "kmer_logistic", "kmers": [1, 2]},
             fold=2,
-            seed=3,
+            seeds=[3, 4],
         )
-        scores.append(baselines.predict(tmp_path / name, test["sequence"].tolist()))
+        scores.append(baselines.predict(tmp_path / name / "seed3", test["sequence"].tolist()))
         items.loc[split["part"] == "test", "sequence"] = "ACGT"
     np.testing.assert_array_equal(*scores)
-    run = json.loads((tmp_path / "whole" / "run.json").read_text())
+    run = json.loads((tmp_path / "whole" / "seed3" / "run.json").read_text())
     assert run["settings"] == {"arm": {"architecture": "kmer_logistic", "kmers": [1, 2]}, "fold": 2, "seed": 3}
+    assert json.loads((tmp_path / "whole" / "seed4" / "run.json").read_text())["settings"]["seed"] == 4
     assert run["items"] == {"train": {"n": 80, "positive": 40}, "dev": {"n": 30, "positive": 15}}
     assert run["sequences_per_second"] > 0
     assert {"versions", "inputs_sha256", "seconds", "peak_memory_bytes"} <= set(run)

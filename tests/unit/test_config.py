@@ -97,7 +97,7 @@ def test_only_what_is_used_is_fetched(check):
 
 def test_an_arm_has_its_own_settings_over_the_common_ones(check):
     arm = check().arm("cnn")
-    assert arm["finetuning"]["epochs"] == 15
+    assert arm["finetuning"]["epochs"] == 20
     assert arm["finetuning"]["warmup"] == 0.1
     assert arm["sizes"]["filters"] == 64
 

@@ -205,13 +205,13 @@ def test_localisation_worked_by_hand(tmp_path):
     arguments = {
         "regions": regions,
         "locations": write(tmp_path / "l.tsv", table),
-        "items": str(tmp_path / "i.parquet"),
+        "dataset": str(tmp_path / "i.parquet"),
     }
     build_dataset_localisation.main(**arguments, positive="nucleus")
-    items = read_items(arguments["items"])
+    items = read_items(arguments["dataset"])
     assert dict(zip(items["id"], items["label"], strict=True)) == {"t0": 1, "t1": 1, "t2": 0}
     assert items["site"].tolist() == [-1] * 3
-    assert datasets.read_origin(arguments["items"])["counts"]["dropped, gene without a location"] == 2
+    assert datasets.read_origin(arguments["dataset"])["counts"]["dropped, gene without a location"] == 2
     with pytest.raises(
         InputError, match=r"l.tsv, column 'location': 'Nucleus' does not occur; choose from: cytoplasm, nucleus"
     ):
@@ -234,29 +234,29 @@ def expression(tmp_path):
             [region(f"t{i}", f"G{i}.3", start=i * 9, end=i * 9 + 5) for i in range(5)],
         ),
         "samples": [star(tmp_path / f"{i}.tsv", {gene: values[i] for gene, values in genes.items()}) for i in range(3)],
-        "items": str(tmp_path / "i.parquet"),
+        "dataset": str(tmp_path / "i.parquet"),
     }
 
 
 def test_expression_worked_by_hand(expression):
     # Medians 1, 2, 3, 4 of the genes with a window; the copy on Y is another gene than G4.
     build_dataset_expression.main(**expression)
-    assert read_items(expression["items"])["label"].tolist() == [0, 0, 1, 1]
-    counts = datasets.read_origin(expression["items"])["counts"]
+    assert read_items(expression["dataset"])["label"].tolist() == [0, 0, 1, 1]
+    counts = datasets.read_origin(expression["dataset"])["counts"]
     assert counts["dropped, gene not in the samples"] == 1
 
 
 def test_expression_quantiles_leave_out_the_middle(expression):
     build_dataset_expression.main(**expression, low=0.0, high=0.9)
-    items = read_items(expression["items"])
+    items = read_items(expression["dataset"])
     assert dict(zip(items["id"], items["label"], strict=True)) == {"t0": 0, "t3": 1}
-    assert datasets.read_origin(expression["items"])["counts"]["dropped, between the quantiles"] == 2
+    assert datasets.read_origin(expression["dataset"])["counts"]["dropped, between the quantiles"] == 2
 
 
 def test_a_median_of_zero_makes_negatives(tmp_path, expression):
     expression["samples"] = [star(tmp_path / "z.tsv", {"G0": 0.0, "G1": 0.0, "G2": 0.0, "G3": 7.0})]
     build_dataset_expression.main(**expression)
-    assert read_items(expression["items"])["label"].tolist() == [0, 0, 0, 1]
+    assert read_items(expression["dataset"])["label"].tolist() == [0, 0, 0, 1]
 
 
 def test_medians_equal_those_of_polars(tmp_path):

@@ -144,14 +144,14 @@ def test_an_unknown_item_is_refused(leaky):
 
 def test_script_writes_audit_and_card_or_nothing(leaky, tmp_path):
     items, split = leaky
-    items.to_parquet(tmp_path / "items.parquet")
+    items.to_parquet(tmp_path / "dataset.parquet")
     splits.write_split(tmp_path / "split.tsv", split)
-    paths = {name: str(tmp_path / name) for name in ("items.parquet", "split.tsv", "audit.json", "card.md")}
+    paths = {name: str(tmp_path / name) for name in ("dataset.parquet", "split.tsv", "audit.json", "card.md")}
     arguments = {key.split(".")[0]: path for key, path in paths.items()}
     arguments |= {"task": "t", "title": "made of rows", "split_name": "s"}
     with pytest.raises(InputError):
         audit_dataset.main(**arguments, max_shared_kmer_share=0)
-    assert {path.name for path in tmp_path.iterdir()} == {"items.parquet", "split.tsv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"dataset.parquet", "split.tsv"}
     audit_dataset.main(**arguments)
     audit = read_json(paths["audit.json"])
     assert audit["task"] == "t"

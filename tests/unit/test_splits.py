@@ -213,7 +213,7 @@ def test_a_class_too_small_for_the_published_split():
 
 def test_script_and_readers(items, tmp_path):
     items.to_parquet(tmp_path / "items.parquet")
-    paths = {"items": str(tmp_path / "items.parquet"), "split": str(tmp_path / "split.tsv")}
+    paths = {"dataset": str(tmp_path / "items.parquet"), "split": str(tmp_path / "split.tsv")}
     settings = {"scheme": "grouped", "folds": 3, "ratio": 1, "use_folds": 1, "max_shared_kmer_share": 0}
     split_dataset.main(**paths, settings=settings, seed=4)
     first = (tmp_path / "split.tsv").read_bytes()
@@ -221,7 +221,7 @@ def test_script_and_readers(items, tmp_path):
     assert (tmp_path / "split.tsv").read_bytes() == first
     split = splits.read_split(paths["split"])
     pd.testing.assert_frame_equal(split, splits.make_split(items, scheme="grouped", folds=3, ratio=1, seed=4))
-    chosen = splits.items_of(splits.read_items(paths["items"]), split, 1, "dev")
+    chosen = splits.items_of(splits.read_items(paths["dataset"]), split, 1, "dev")
     assert chosen["id"].tolist() == split.loc[(split["fold"] == 1) & (split["part"] == "dev"), "id"].tolist()
     with pytest.raises(InputError, match="fold 3: no test items"):
         splits.items_of(items, split, 3, "test")

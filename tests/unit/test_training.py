@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def task(tmp_path_factory) -> dict[str, str]:
         pd.DataFrame({"id": np.roll(items["id"], 60 * f), "fold": f, "part": parts, "cluster": ""}) for f in (0, 1)
     ]
     pd.concat(folds).to_csv(folder / "split.tsv", sep="\t", index=False)
-    return {"items": str(folder / "items.parquet"), "split": str(folder / "split.tsv")}
+    return {"dataset": str(folder / "items.parquet"), "split": str(folder / "split.tsv")}
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +78,11 @@ def pretrain(corpus: dict, folder: Path, k: int = 3, seed: int = 0, **changes: o
     return json.loads((folder / "run.json").read_text())
 
 
-def finetune(task: dict, folder: Path, settings: dict, seed: int = 0, k: int | None = 3, **more: object) -> dict:
-    finetune_model.main(
-        **task, model=str(folder), arm=settings, k=k, fold=more.pop("fold", 0), seed=seed, threads=1, **more
-    )
-    return json.loads((folder / "run.json").read_text())
+def finetune(task: dict, folder: Path, settings: dict, seed: int = 0, k: int | None = 3, **more: Any) -> dict:
+    """Fine-tune into ``<folder>/seed<seed>`` and return its run.json."""
+    more = {"fold": 0, "seeds": [seed]} | more
+    finetune_model.main(**task, model=str(folder), arm=settings, k=k, threads=1, **more)
+    return json.loads((folder / f"seed{seed}/run.json").read_text())
 
 
 def test_auroc_by_hand_and_by_pairs() -> None:
@@ -137,23 +138,23 @@ def test_pretraining_learns_a_repeat_and_repeats_itself(corpus, tmp_path, precis
 
 @pytest.mark.parametrize(("architecture", "k"), [("bert", 3), ("cnn", None)])
 def test_same_seed_same_bytes_and_another_seed_others(task, tmp_path, architecture: str, k: int | None) -> None:
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        finetune(task, tmp_path / name, arm(architecture), seed, k)
-    a, b, c = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
-    assert a == b
-    assert a != c
+    finetune(task, tmp_path / "a", arm(architecture), 1, k)
+    finetune(task, tmp_path / "b", arm(architecture), 1, k, seeds=[2, 1])
+    read = [(tmp_path / place / "model.safetensors").read_bytes() for place in ("a/seed1", "b/seed1", "b/seed2")]
+    assert read[0] == read[1]
+    assert read[0] != read[2]
 
 
 @pytest.mark.parametrize(("architecture", "k"), [("bert", 3), ("bert", 6), ("cnn", None)])
 def test_the_motif_is_found_and_the_table_of_predictions_is_complete(task, tmp_path, architecture, k) -> None:
     folders = []
     for fold in (1, 0):
-        folders.append(str(tmp_path / f"fold{fold}/seed3"))
+        folders.append(str(tmp_path / f"bert/fold{fold}"))
         run = finetune(task, Path(folders[-1]), arm(architecture, epochs=12, learning_rate=1e-2), 3, k, fold=fold)
         assert not run["collapsed"]
         assert run["items"]["train"] == {"n": 60, "positive": 30}
-    predict_test.main(**task, models=folders, predictions=str(tmp_path / "p.tsv"), threads=1)
-    table = pd.read_csv(tmp_path / "p.tsv", sep="\t")
+    predict_test.main(**task, models=folders, predictions=str(tmp_path / "p"), threads=1)
+    table = pd.read_csv(tmp_path / "p/bert.tsv", sep="\t")
     assert list(table.columns) == ["fold", "seed", "id", "label", "score"]
     split = pd.read_csv(task["split"], sep="\t")
     assert table["id"].tolist() == split.loc[split["part"] == "test", "id"].tolist()
@@ -165,35 +166,37 @@ def test_the_motif_is_found_and_the_table_of_predictions_is_complete(task, tmp_p
 
 def test_the_reported_epoch_is_the_saved_one_and_the_best(task, tmp_path) -> None:
     run = finetune(task, tmp_path / "m", arm(epochs=6))
-    history = pd.read_csv(tmp_path / "m/history.tsv", sep="\t")
+    history = pd.read_csv(tmp_path / "m/seed0/history.tsv", sep="\t")
     best = history.sort_values(["dev_loss", "step"]).iloc[0]
     assert run["best"]["step"] == best["step"]
     assert run["best"]["dev_auroc"] == pytest.approx(best["dev_auroc"], abs=1e-9)
-    dev = training.read_items(task["items"], task["split"], 0)["dev"]
-    items = pd.read_parquet(task["items"]).set_index("id")
+    dev = training.read_items(task["dataset"], task["split"], 0)["dev"]
+    items = pd.read_parquet(task["dataset"]).set_index("id")
     split = pd.read_csv(task["split"], sep="\t").query("fold == 0 and part == 'dev'")
-    scores = predict(tmp_path / "m", items.loc[split["id"], "sequence"].tolist())
+    scores = predict(tmp_path / "m/seed0", items.loc[split["id"], "sequence"].tolist())
     assert training.auroc(dev.labels, scores) == run["best"]["dev_auroc"]
 
 
 def test_test_items_are_not_read(task, tmp_path) -> None:
     split = pd.read_csv(task["split"], sep="\t")
     tested = set(split.query("fold == 0 and part == 'test'")["id"])
-    items = pd.read_parquet(task["items"])
+    items = pd.read_parquet(task["dataset"])
     items.loc[items["id"].isin(tested), "sequence"] = "T" * 40
     items.loc[items["id"].isin(tested), "label"] = 1
     items.to_parquet(tmp_path / "items.parquet")
     finetune(task, tmp_path / "a", arm())
-    finetune(task | {"items": str(tmp_path / "items.parquet")}, tmp_path / "b", arm())
-    assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
-    parts = training.read_items(task["items"], task["split"], 0)
+    finetune(task | {"dataset": str(tmp_path / "items.parquet")}, tmp_path / "b", arm())
+    assert (tmp_path / "a/seed0/model.safetensors").read_bytes() == (
+        tmp_path / "b/seed0/model.safetensors"
+    ).read_bytes()
+    parts = training.read_items(task["dataset"], task["split"], 0)
     assert [len(parts[part].codes) for part in ("train", "dev")] == [60, 60]
 
 
 def test_fine_tuning_starts_from_the_pretrained_weights(task, corpus, tmp_path) -> None:
     pretrain(corpus, tmp_path / "pre")
     run = finetune(task, tmp_path / "m", arm(learning_rate=1e-12), init=str(tmp_path / "pre"))
-    begun, tuned = BertForMaskedLM.from_pretrained(tmp_path / "pre"), load_classifier(tmp_path / "m")[0]
+    begun, tuned = BertForMaskedLM.from_pretrained(tmp_path / "pre"), load_classifier(tmp_path / "m/seed0")[0]
     for name, weight in begun.bert.state_dict().items():
         assert torch.allclose(weight, tuned.bert.state_dict()[name], atol=1e-9), name
     assert any(name.endswith("pre/model.safetensors") for name in run["inputs_sha256"])
@@ -207,20 +210,20 @@ def test_collapse_is_told(task, tmp_path) -> None:
 
 
 def test_long_sequences_are_cropped_and_counted(task, tmp_path) -> None:
-    items = pd.read_parquet(task["items"])
+    items = pd.read_parquet(task["dataset"])
     for row in (0, 1, 60):
         items.loc[row, "sequence"] = "A" * 300 + items.loc[row, "sequence"] + "C" * 300
     items.to_parquet(tmp_path / "items.parquet")
-    long = task | {"items": str(tmp_path / "items.parquet")}
+    long = task | {"dataset": str(tmp_path / "items.parquet")}
     assert finetune(long, tmp_path / "m", arm(epochs=1))["cropped"] == {"train": 2, "dev": 1}
-    middle = predict(tmp_path / "m", [items.loc[0, "sequence"]])
-    assert middle == pytest.approx(predict(tmp_path / "m", [items.loc[0, "sequence"][65:575]]), abs=1e-6)
+    middle = predict(tmp_path / "m/seed0", [items.loc[0, "sequence"]])
+    assert middle == pytest.approx(predict(tmp_path / "m/seed0", [items.loc[0, "sequence"][65:575]]), abs=1e-6)
 
 
 def test_a_fold_without_items_or_with_one_class_is_told(task, tmp_path) -> None:
     with pytest.raises(InputError, match="fold 7: no train items"):
-        training.read_items(task["items"], task["split"], 7)
-    items = pd.read_parquet(task["items"])
+        training.read_items(task["dataset"], task["split"], 7)
+    items = pd.read_parquet(task["dataset"])
     items["label"] = np.int8(1)
     items.to_parquet(tmp_path / "items.parquet")
     with pytest.raises(InputError, match="one class only"):
