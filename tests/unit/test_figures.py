@@ -205,6 +205,7 @@ def drawn(tmp_path, summary):
             folder.mkdir(parents=True)
             history = pd.DataFrame({"epoch": [1, 2, 3], "dev_auroc": rng.uniform(0.4, 0.9, 3)})
             history.to_csv(folder / "history.tsv", sep="\t", index=False)
+            write_json(folder / "run.json", {})
             models.append(str(folder))
     for k in (3, 6):
         folder = tmp_path / "corpus" / f"k{k}"

@@ -3,6 +3,7 @@
 import doctest
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -182,7 +183,8 @@ def benchmark(tmp_path):
         ]
     )
     split.to_csv(folder / "split.tsv", sep="\t", index=False)
-    paths = []
+    answers = tmp_path / "predictions" / "task" / "grouped"
+    answers.mkdir(parents=True)
     for arm, noise in (("bert_pre_k3", 1), ("kmer_logistic", 2)):
         tables = []
         for number, n in ((0, 60), (1, 30)):
@@ -192,10 +194,9 @@ def benchmark(tmp_path):
                 pd.DataFrame({"fold": number, "seed": s, "id": f.ids, "label": labels, "score": f.scores[s]})
                 for s in range(2)
             ]
-        paths.append(str(tmp_path / f"{arm}.tsv"))
-        pd.concat(tables).to_csv(paths[-1], sep="\t", index=False, float_format="%.9g")
+        pd.concat(tables).to_csv(answers / f"{arm}.tsv", sep="\t", index=False, float_format="%.9g")
     return {
-        "predictions": paths,
+        "predictions": [str(answers)],
         "splits": [str(folder / "split.tsv")],
         "lines": [a_line("bert_pre_k3", "corpus", 3), a_line("kmer_logistic")],
         "published": [
@@ -229,7 +230,7 @@ def test_script_writes_both_tables_the_same_each_time(tmp_path, benchmark):
 
 
 def test_script_prints_undefined(tmp_path, benchmark):
-    for path in benchmark["predictions"]:
+    for path in Path(benchmark["predictions"][0]).iterdir():
         table = pd.read_csv(path, sep="\t")
         table.assign(label=1).to_csv(path, sep="\t", index=False)
     summarise_benchmark(**benchmark, summary=str(tmp_path / "s.tsv"), comparisons=str(tmp_path / "c.tsv"))
@@ -242,7 +243,7 @@ def test_script_prints_undefined(tmp_path, benchmark):
 
 
 def test_a_missing_test_item_is_refused(tmp_path, benchmark):
-    path = benchmark["predictions"][0]
+    path = Path(benchmark["predictions"][0], "bert_pre_k3.tsv")
     table = pd.read_csv(path, sep="\t")
     table[table["id"] != "item3"].to_csv(path, sep="\t", index=False)
     with pytest.raises(InputError, match=r"bert_pre_k3\.tsv, fold 0: the items are not the test items"):
@@ -251,7 +252,7 @@ def test_a_missing_test_item_is_refused(tmp_path, benchmark):
 
 
 def test_a_score_outside_its_range_is_refused(tmp_path, benchmark):
-    path = benchmark["predictions"][1]
+    path = Path(benchmark["predictions"][0], "kmer_logistic.tsv")
     table = pd.read_csv(path, sep="\t")
     table.assign(score=table["score"] * 3).to_csv(path, sep="\t", index=False)
     with pytest.raises(InputError, match="outside 0-1"):
