@@ -1,19 +1,6 @@
 # Needs: models, and here for the first time the test parts. Makes: <results>/predictions/, <results>/benchmark/.
 
 
-def models_of_split(wildcards):
-    """Return the folders of all models of a task's split."""
-    wanted = (wildcards.task, wildcards.split)
-    return list(
-        dict.fromkeys(
-            f
-            for run in CONFIG.results
-            if run[1:3] == wanted
-            for f in fold_folders(*run)
-        )
-    )
-
-
 rule predict_test:
     """Score the test items of every fold with every saved model of that fold."""
     input:

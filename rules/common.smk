@@ -58,6 +58,137 @@ def fold_folders(system, task, split, variant):
     )
 
 
+# fetch
+
+
+def source_of(wildcards):
+    """Return the source whose file is wanted."""
+    return SOURCES[SOURCE_OF_FILE[wildcards.file]]
+
+
+# extract
+
+
+def region(wildcards):
+    """Return the settings of a set of regions, without its kind."""
+    settings = dict(CONFIG["regions"][wildcards.region])
+    del settings["kind"]
+    return settings
+
+
+# datasets
+
+
+def dataset(wildcards):
+    """Return the settings of a task's dataset."""
+    return CONFIG["tasks"][wildcards.task]["dataset"]
+
+
+def tasks_of(kind):
+    """Return the wildcard pattern of the tasks with a dataset of a kind."""
+    return one_of(
+        name
+        for name, task in CONFIG["tasks"].items()
+        if task["dataset"]["kind"] == kind
+    )
+
+
+def split_settings(wildcards):
+    """Return the settings of a split."""
+    return CONFIG["tasks"][wildcards.task]["splits"][wildcards.split]
+
+
+def dataset_regions(wildcards):
+    """Return the regions that a task is built from."""
+    return f"<results>/regions/{dataset(wildcards)['regions']}.parquet"
+
+
+# finetune
+
+
+def variants_of(*architectures):
+    """Return the wildcard pattern of the variants with one of the architectures."""
+    return one_of(
+        name
+        for name, v in CONFIG.all_variants.items()
+        if v.architecture in architectures
+    )
+
+
+def start(wildcards):
+    """Return the pretrained folder that a variant starts from, if it does."""
+    variant = CONFIG.all_variants[wildcards.variant]
+    return (
+        f"<results>/pretrained/{variant.init}/k{variant.k}"
+        if variant.init not in ("", "random")
+        else []
+    )
+
+
+def seeds_of(wildcards):
+    """Return the seeds of a variant's runs on a task."""
+    variant = CONFIG.all_variants[wildcards.variant]
+    return list(CONFIG.seeds(CONFIG.system_of(wildcards.task, variant.name), variant))
+
+
+def arm_settings(wildcards):
+    """Return what the config says of a variant's arm."""
+    return CONFIG.arm(wildcards.variant)
+
+
+# benchmark
+
+
+def models_of_split(wildcards):
+    """Return the folders of all models of a task's split."""
+    wanted = (wildcards.task, wildcards.split)
+    return list(
+        dict.fromkeys(
+            f
+            for run in CONFIG.results
+            if run[1:3] == wanted
+            for f in fold_folders(*run)
+        )
+    )
+
+
+# explain
+
+
+def models_of_variant(wildcards):
+    """Return the folders of a variant's models on a split."""
+    variant = CONFIG.all_variants[wildcards.variant]
+    return fold_folders(
+        CONFIG.system_of(wildcards.task, variant.name),
+        wildcards.task,
+        wildcards.split,
+        variant,
+    )
+
+
+# report
+
+
+def trained_folders(wildcards):
+    """Return the folders of all runs of the neural arms on a split."""
+    return [
+        folder
+        for system, task, split, variant in CONFIG.results
+        if (task, split) == (wildcards.task, wildcards.split)
+        and variant.name in TORCH_VARIANTS
+        for folder in fold_folders(system, task, split, variant)
+    ]
+
+
+def splits_with_training():
+    """Return every task/split on which a neural arm is trained."""
+    return dict.fromkeys(
+        f"{task}/{split}"
+        for _, task, split, v in CONFIG.results
+        if v.name in TORCH_VARIANTS
+    )
+
+
 wildcard_constraints:
     corpus=one_of(CONFIG["corpora"]),
     fold=r"\d+",

@@ -1,30 +1,6 @@
 # Needs: regions, sources. Makes: <results>/datasets/<task>/ (items, and per split: split, audit, card), <results>/corpora/.
 
 
-def dataset(wildcards):
-    """Return the settings of a task's dataset."""
-    return CONFIG["tasks"][wildcards.task]["dataset"]
-
-
-def tasks_of(kind):
-    """Return the wildcard pattern of the tasks with a dataset of a kind."""
-    return one_of(
-        name
-        for name, task in CONFIG["tasks"].items()
-        if task["dataset"]["kind"] == kind
-    )
-
-
-def split_settings(wildcards):
-    """Return the settings of a split."""
-    return CONFIG["tasks"][wildcards.task]["splits"][wildcards.split]
-
-
-def dataset_regions(wildcards):
-    """Return the regions that a task is built from."""
-    return f"<results>/regions/{dataset(wildcards)['regions']}.parquet"
-
-
 rule build_dataset_fasta:
     """Label the sequences of a FASTA file of positives and one of negatives."""
     input:

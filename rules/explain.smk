@@ -1,17 +1,6 @@
 # Needs: models, test items. Makes: <results>/attributions/ and the figures of them.
 
 
-def models_of_variant(wildcards):
-    """Return the folders of a variant's models on a split."""
-    variant = CONFIG.all_variants[wildcards.variant]
-    return fold_folders(
-        CONFIG.system_of(wildcards.task, variant.name),
-        wildcards.task,
-        wildcards.split,
-        variant,
-    )
-
-
 EXPLAINED = [f"{task}/{split}/{variant}" for task, split, variant in CONFIG.explained()]
 
 

@@ -7,13 +7,6 @@ REGION_FILES = {
 }
 
 
-def region(wildcards):
-    """Return the settings of a set of regions, without its kind."""
-    settings = dict(CONFIG["regions"][wildcards.region])
-    del settings["kind"]
-    return settings
-
-
 rule prepare_genome:
     """Unpack the genome in upper case, with its index."""
     input:

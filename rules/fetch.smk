@@ -7,11 +7,6 @@ if len(SOURCE_OF_FILE) < len(SOURCES):
     )
 
 
-def source_of(wildcards):
-    """Return the source whose file is wanted."""
-    return SOURCES[SOURCE_OF_FILE[wildcards.file]]
-
-
 rule fetch_source:
     """Download a source, or link a local file; verify it, and record its digest."""
     input:

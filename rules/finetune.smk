@@ -4,36 +4,6 @@
 FOLD_FOLDER = "<results>/models/{task}/{split}/{variant}/fold{fold}"
 
 
-def variants_of(*architectures):
-    """Return the wildcard pattern of the variants with one of the architectures."""
-    return one_of(
-        name
-        for name, v in CONFIG.all_variants.items()
-        if v.architecture in architectures
-    )
-
-
-def start(wildcards):
-    """Return the pretrained folder that a variant starts from, if it does."""
-    variant = CONFIG.all_variants[wildcards.variant]
-    return (
-        f"<results>/pretrained/{variant.init}/k{variant.k}"
-        if variant.init not in ("", "random")
-        else []
-    )
-
-
-def seeds_of(wildcards):
-    """Return the seeds of a variant's runs on a task."""
-    variant = CONFIG.all_variants[wildcards.variant]
-    return list(CONFIG.seeds(CONFIG.system_of(wildcards.task, variant.name), variant))
-
-
-def arm_settings(wildcards):
-    """Return what the config says of a variant's arm."""
-    return CONFIG.arm(wildcards.variant)
-
-
 rule fit_baseline:
     """Fit one of the simple arms: prior, lookup, composition, k-mer logistic regression."""
     input:

@@ -8,26 +8,6 @@ TORCH_VARIANTS = {
 }
 
 
-def trained_folders(wildcards):
-    """Return the folders of all runs of the neural arms on a split."""
-    return [
-        folder
-        for system, task, split, variant in CONFIG.results
-        if (task, split) == (wildcards.task, wildcards.split)
-        and variant.name in TORCH_VARIANTS
-        for folder in fold_folders(system, task, split, variant)
-    ]
-
-
-def splits_with_training():
-    """Return every task/split on which a neural arm is trained."""
-    return dict.fromkeys(
-        f"{task}/{split}"
-        for _, task, split, v in CONFIG.results
-        if v.name in TORCH_VARIANTS
-    )
-
-
 FIGURES = {
     "benchmark": [
         f"<results>/figures/{task}/benchmark.svg" for task in CONFIG.tasks_used

@@ -1,6 +1,7 @@
 """The plan of the workflow: every preset and target, lint, and configs that cannot be."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -69,7 +70,8 @@ def test_the_config_has_a_comment_for_every_top_level_key(root):
 def test_scripts_rules_and_environments_match(root):
     """Every script is the script of the rule of its name, and every rule of a script has a log and an environment."""
     text = "\n".join(path.read_text() for path in sorted((root / "rules").glob("*.smk")))
-    blocks = {block.split(":")[0]: block for block in text.split("\nrule ")[1:] if "script:" in block}
+    parts = re.split(r"\n *rule (\w+):", text)
+    blocks = {name: block for name, block in zip(parts[1::2], parts[2::2], strict=True) if "script:" in block}
     assert set(blocks) == {path.stem for path in (root / "scripts").glob("*.py")}
     for name, block in blocks.items():
         assert f'"../scripts/{name}.py"' in block
