@@ -21,6 +21,7 @@ from nucleobert.errors import InputError
 from nucleobert.files import open_text, write_beside
 from nucleobert.regions import read_sites
 from nucleobert.sequences import read_fasta
+from nucleobert.tools import require_tool
 
 logger = logging.getLogger(__name__)
 
@@ -249,6 +250,7 @@ def _bound(regions: pl.DataFrame, readers: str | os.PathLike[str]) -> pl.DataFra
         )
         if position >= 0
     ]
+    require_tool("bedtools")
     points = pybedtools.BedTool(sites)
     spans = pybedtools.BedTool([(c, s, e, ".", ".", strand) for c, s, e, strand, _ in peaks.iter_rows()])
     return regions[sorted(int(hit.name) for hit in points.intersect(spans, u=True, s=True))]

@@ -296,4 +296,5 @@ def plot_curves(
         for run in series:
             ax.plot(run.index.to_numpy(), run.to_numpy(), color=colour, linewidth=0.8, alpha=0.45)
     mean = pd.concat(series, axis=1).mean(axis=1)
-    ax.plot(mean.index.to_numpy(), mean.to_numpy(), style, color=colour, linewidth=2, label=label)
+    marker = "o" if len(mean) == 1 else None
+    ax.plot(mean.index.to_numpy(), mean.to_numpy(), style, color=colour, linewidth=2, label=label, marker=marker)

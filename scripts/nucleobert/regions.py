@@ -20,6 +20,7 @@ from nucleobert.errors import InputError
 from nucleobert.files import open_text, write_beside
 from nucleobert.genome import Genome
 from nucleobert.sequences import write_fasta
+from nucleobert.tools import require_tool
 
 logger = logging.getLogger(__name__)
 
@@ -426,6 +427,7 @@ def _genes_of_sites(sites: pl.DataFrame, annotation: pl.DataFrame) -> list[tuple
         .agg(pl.col("start").min(), pl.col("end").max(), pl.col("gene_name").first())
         .sort("start", "gene_id", "chrom", "strand")
     )
+    require_tool("bedtools")
     spans = pybedtools.BedTool(
         "\n".join(
             f"{chrom}\t{start}\t{end}\t{row}\t0\t{strand}"

@@ -10,7 +10,6 @@ Reading items and splits needs neither bedtools nor polars, so that every enviro
 import logging
 import os
 import random
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from nucleobert.errors import InputError
 from nucleobert.files import write_beside
 from nucleobert.kmers import kmer_links
 from nucleobert.sequences import write_fasta
+from nucleobert.tools import require_tool
 
 logger = logging.getLogger(__name__)
 
@@ -129,13 +129,7 @@ def mmseqs_clusters(sequences: Sequence[str], *, identity: float, coverage: floa
     InputError
         If MMseqs2 is not installed or fails.
     """
-    if shutil.which("mmseqs") is None:
-        raise InputError(
-            "mmseqs",
-            "MMseqs2 is not installed",
-            "install mmseqs2 (Debian: apt install mmseqs2; Homebrew: brew install mmseqs2; "
-            "conda: conda install -c bioconda mmseqs2), or run with --use-conda",
-        )
+    require_tool("mmseqs")
     with tempfile.TemporaryDirectory(prefix="nucleobert-mmseqs-") as folder:
         write_fasta(Path(folder, "in.fa"), ((str(index), sequence) for index, sequence in enumerate(sequences)))
         command = ["mmseqs", "easy-linclust", "in.fa", "out", "work", "--dbtype", "2"]

@@ -108,12 +108,6 @@ def test_mmseqs_joins_near_duplicates_on_both_strands():
     assert splits.cluster_items(table(sequences), identity=0.97, coverage=0.8).tolist() == [0, 1, 2, 2, 3, 4]
 
 
-def test_without_mmseqs_the_packages_are_named(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match=r"apt install mmseqs2.*brew install mmseqs2.*bioconda mmseqs2"):
-        splits.mmseqs_clusters(["ACGT"], identity=0.8, coverage=0.8)
-
-
 def test_a_failing_mmseqs_is_told_in_one_line(monkeypatch, tmp_path):
     fake = tmp_path / "mmseqs"
     fake.write_text("#!/bin/sh\necho first >&2\necho 'no space left' >&2\nexit 3\n")
