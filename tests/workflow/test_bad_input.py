@@ -36,7 +36,7 @@ CASES = {
         "genome.fa.gz", edited(lambda text: ""), "extract", "the FASTA file has no records",
     ),
     "a truncated gzip": (
-        "genome.fa.gz", lambda path: path.read_bytes()[:5000], "extract", "truncated",
+        "genome.fa.gz", lambda path: path.read_bytes()[:5000], "extract", "the gzip stream is damaged",
     ),
     "letters outside IUPAC": (
         "genome.fa.gz", edited(lambda text: text.replace("\nA", "\nZ", 1)), "extract", "the letter 'Z' at",
