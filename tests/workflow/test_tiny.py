@@ -89,10 +89,14 @@ def test_a_stage_can_be_rerun_alone(tiny):
     assert "finetune_model" not in output
 
 
-def test_a_changed_setting_reruns_what_depends_on_it(tiny):
-    output = tiny.must(options=("--dry-run", "--quiet", "rules", "--config", "benchmark={bootstrap: 101}"))
+def test_a_changed_setting_reruns_what_depends_on_it(tiny, tmp_path):
+    more = tmp_path / "more.yaml"
+    more.write_text("benchmark: {bootstrap: 101}")
+    changed = Workflow(tiny.root, tiny.folder, (*tiny.configs, str(more)))
+    output = changed.must(options=("--dry-run", "--quiet", "rules"))
     assert "summarise_benchmark" in output
     assert "pretrain_bert" not in output
+    assert "finetune_model" not in output
 
 
 def test_the_same_seed_gives_the_same_bytes(tiny, new_workflow):
