@@ -239,10 +239,13 @@ class Config:
     def explained(self) -> list[tuple[str, str, str]]:
         """Return every (task, split, variant) whose attributions are computed.
 
-        The variant is the system's reference; the splits are the task's grouped ones, or all if it has none.
+        The variant is the system's reference, if it is a BERT; the splits are the task's grouped ones, or all if it has
+        none.
         """
         found = []
         for system in self["run"]:
+            if self.all_variants[self.reference(system)].architecture != "bert":
+                continue
             for task in self["systems"][system]["tasks"]:
                 splits = self["tasks"][task]["splits"]
                 grouped = [name for name, settings in splits.items() if settings["scheme"] == "grouped"]

@@ -93,6 +93,7 @@ def test_only_what_is_used_is_fetched(check):
     assert "deg_positive" in check().sources_used()
     without = check(lambda c: c["systems"]["m6abert"].update(arms=["prior"], reference={"arm": "prior"}))
     assert without.sources_used() == ["deg_positive", "deg_negative"]
+    assert without.explained() == []
 
 
 def test_an_arm_has_its_own_settings_over_the_common_ones(check):
