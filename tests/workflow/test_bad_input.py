@@ -5,7 +5,7 @@ import gzip
 import pytest
 import yaml
 
-from conftest import TINY, Workflow
+from workflow import TINY, Workflow
 
 
 def text_of(path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TINY
+from workflow import TINY
 
 
 @pytest.fixture(scope="module")

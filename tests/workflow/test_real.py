@@ -5,6 +5,8 @@ import json
 import pandas as pd
 import pytest
 
+from workflow import Workflow
+
 SMALL = """
 systems:
   m6abert: {arms: [prior, lookup, composition, kmer_logistic], reference: {arm: kmer_logistic, k: null}}
@@ -15,8 +17,6 @@ benchmark: {bootstrap: 100}
 @pytest.fixture(scope="module")
 def results(root, real_data, tmp_path_factory):
     """The results folder of the real preset up to the benchmark, with the baselines alone."""
-    from conftest import Workflow
-
     folder = tmp_path_factory.mktemp("real")
     (folder / "small.yaml").write_text(SMALL)
     workflow = Workflow(root, folder, ("presets/real.yaml", str(folder / "small.yaml")))

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import Workflow
 from nucleobert.files import digest_of
+from workflow import Workflow
 
 VARIANT = "bert_pretrained_k3"
 PLACE = f"m6a_degradation/grouped/{VARIANT}"
