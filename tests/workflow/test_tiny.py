@@ -22,7 +22,13 @@ def digests(folder: Path, *patterns: str) -> dict[str, str]:
     return {str(path.relative_to(folder)): digest_of(path) for path in sorted(found)}
 
 
-RESULTS = ("predictions/**/*.tsv", "attributions/**/*.npz", "benchmark/*.tsv", "datasets/**/split.tsv")
+RESULTS = (
+    "predictions/**/*.tsv",
+    "attributions/**/*.npz",
+    "benchmark/summary.tsv",
+    "benchmark/comparisons.tsv",
+    "datasets/**/split.tsv",
+)
 
 
 def test_every_promised_result_is_there(tiny):
