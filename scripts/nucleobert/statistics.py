@@ -53,6 +53,8 @@ COMPARISON_COLUMNS = [
     "clusters",
     "note",
 ]
+# The calibration error of a resample is above that of the sample, so that percentiles miss it.
+WITHOUT_INTERVAL = {"ece"}
 _BLOCK = 4_000_000
 
 
@@ -291,8 +293,8 @@ def summarise_variant(line: dict[str, Any], folds: Sequence[Fold], n: int, seed:
                 "k": str(line["k"] or ""),
                 "metric": name,
                 "mean": estimate.mean,
-                "ci_low": estimate.low,
-                "ci_high": estimate.high,
+                "ci_low": math.nan if name in WITHOUT_INTERVAL else estimate.low,
+                "ci_high": math.nan if name in WITHOUT_INTERVAL else estimate.high,
                 "seeds": len(folds[0].scores),
                 "n_test": labels.size,
                 "n_positive": int(labels.sum()),

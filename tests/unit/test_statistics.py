@@ -221,6 +221,9 @@ def test_script_writes_both_tables_the_same_each_time(tmp_path, benchmark):
     assert (row["k"], row["seeds"], row["n_test"], row["folds"]) == ("3", "2", "90", "2")
     assert row["note"] == "undefined in 1 of 2 folds: one class only in the test set"
     assert float(row["ci_low"]) < float(row["mean"]) < float(row["ci_high"])
+    calibration = table[table["metric"] == "ece"]
+    assert (calibration["ci_low"] == "undefined").all()
+    assert pd.to_numeric(calibration["mean"]).between(0, 1).all()
     theirs = table[table["arm"] == "theirs"].iloc[0]
     assert (theirs["mean"], theirs["published"]) == ("", "0.9")
     assert "prevalence" in table[(table["arm"] == "kmer_logistic") & (table["metric"] == "auprc")].iloc[0]["note"]
