@@ -63,24 +63,14 @@ rule plot_attributions:
             "<results>/figures/{task}/{split}/{variant}.heatmap.svg",
             caption="../report/heatmap.rst",
             category="Attributions",
-            labels={
-                "task": "{task}",
-                "split": "{split}",
-                "arm": "{variant}",
-                "figure": "heatmap",
-            },
+            labels={"figure": "{task}, {split}, {variant}: heatmap"},
         ),
         heatmap_png="<results>/figures/{task}/{split}/{variant}.heatmap.png",
         profile=report(
             "<results>/figures/{task}/{split}/{variant}.profile.svg",
             caption="../report/profile.rst",
             category="Attributions",
-            labels={
-                "task": "{task}",
-                "split": "{split}",
-                "arm": "{variant}",
-                "figure": "profile",
-            },
+            labels={"figure": "{task}, {split}, {variant}: mean profile"},
         ),
         profile_png="<results>/figures/{task}/{split}/{variant}.profile.png",
     log:

@@ -36,12 +36,7 @@ rule plot_benchmark:
             "<results>/figures/{task}/benchmark.svg",
             caption="../report/benchmark.rst",
             category="Benchmark",
-            labels={
-                "task": "{task}",
-                "split": "all",
-                "arm": "all",
-                "figure": "benchmark",
-            },
+            labels={"figure": "{task}: benchmark"},
         ),
         benchmark_png="<results>/figures/{task}/benchmark.png",
     log:
@@ -64,7 +59,7 @@ rule plot_leak:
             "<results>/figures/{task}/leak.svg",
             caption="../report/leak.rst",
             category="Benchmark",
-            labels={"task": "{task}", "split": "all", "arm": "all", "figure": "leak"},
+            labels={"figure": "{task}: leak"},
         ),
         leak_png="<results>/figures/{task}/leak.png",
     log:
@@ -89,12 +84,7 @@ rule plot_learning:
             "<results>/figures/{task}/{split}/learning.svg",
             caption="../report/learning.rst",
             category="Training",
-            labels={
-                "task": "{task}",
-                "split": "{split}",
-                "arm": "all",
-                "figure": "learning",
-            },
+            labels={"figure": "{task}, {split}: learning curves"},
         ),
         learning_png="<results>/figures/{task}/{split}/learning.png",
     log:
@@ -116,12 +106,7 @@ rule plot_pretraining:
             "<results>/figures/pretraining.svg",
             caption="../report/pretraining.rst",
             category="Training",
-            labels={
-                "task": "all",
-                "split": "all",
-                "arm": "pretrained",
-                "figure": "pretraining",
-            },
+            labels={"figure": "pretraining"},
         ),
         pretraining_png="<results>/figures/pretraining.png",
     log:
@@ -172,7 +157,12 @@ rule write_report:
         models=[folder for run in CONFIG.results for folder in fold_folders(*run)],
         pretrained=PRETRAINED,
     output:
-        report="<results>/report.html",
+        report=report(
+            "<results>/report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"page": "the report"},
+        ),
     log:
         "<results>/logs/write_report.log",
     conda:
