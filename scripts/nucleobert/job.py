@@ -19,13 +19,23 @@ def _named(items: Any) -> dict[str, Any]:
     }
 
 
+def _terminal() -> list[logging.Handler]:
+    """Return a handler for the terminal, if there is one, for all but errors, which are told once and in full."""
+    if not sys.stderr.isatty():
+        return []
+    handler = logging.StreamHandler()
+    handler.addFilter(lambda record: record.levelno < logging.ERROR)
+    return [handler]
+
+
 def run_job(snakemake: Any, main: Callable[..., None]) -> None:
     """Call `main` with the job's named inputs, outputs and params (and `threads`, if it takes it).
 
-    Messages go to the rule's log. An `InputError` ends the process with one line on standard error and status 1; any
-    other exception is also written to the log with its traceback.
+    Messages go to the rule's log, and to the terminal if there is one. An `InputError` ends the process with one line on
+    standard error and status 1; any other exception is also written to the log with its traceback.
     """
     handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w") for path in snakemake.log]
+    handlers += _terminal()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True
     )

@@ -48,6 +48,21 @@ def test_bad_input_is_one_line_and_status_1(tmp_path, capsys):
     assert "error: x.bed:3: no strand" in (tmp_path / "job.log").read_text()
 
 
+def test_progress_shows_in_a_terminal_and_errors_once(tmp_path, capsys, monkeypatch):
+    def main(**_):
+        logging.getLogger("nucleobert.training").info("step 3 of 9")
+        raise InputError("x.bed:3", "no strand", "add column 6")
+
+    for terminal in (True, False):
+        monkeypatch.setattr("sys.stderr.isatty", lambda answer=terminal: answer)
+        with pytest.raises(SystemExit):
+            run_job(job(tmp_path), main)
+        told = capsys.readouterr().err
+        assert ("step 3 of 9" in told) == terminal
+        assert told.count("no strand") == 1
+        assert "step 3 of 9" in (tmp_path / "job.log").read_text()
+
+
 def test_another_exception_leaves_its_traceback_in_the_log(tmp_path):
     with pytest.raises(ZeroDivisionError):
         run_job(job(tmp_path), lambda **_: 1 / 0)
