@@ -31,8 +31,8 @@ def _terminal() -> list[logging.Handler]:
 def run_job(snakemake: Any, main: Callable[..., None]) -> None:
     """Call `main` with the job's named inputs, outputs and params (and `threads`, if it takes it).
 
-    Messages go to the rule's log, and to the terminal if there is one. An `InputError` ends the process with one line on
-    standard error and status 1; any other exception is also written to the log with its traceback.
+    Messages go to the rule's log, and to the terminal if there is one. An `InputError` ends the process with one line
+    on standard error and status 1; any other exception is also written to the log with its traceback.
     """
     handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w") for path in snakemake.log]
     handlers += _terminal()
