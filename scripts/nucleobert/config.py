@@ -64,7 +64,7 @@ class Config:
     # Systems and their runs
 
     def variants(self, system: str) -> list[Variant]:
-        """Return the system's arms, each with every k it applies to."""
+        """Return the system's arms, each with every k: its own or the system's."""
         settings, found = self["systems"][system], []
         for name in settings["arms"]:
             arm = self["arms"][name]
@@ -74,7 +74,7 @@ class Config:
             if architecture not in ENCODERS:
                 found.append(Variant(name, architecture, init, None, None))
             elif kind == "kmer":
-                found += [Variant(name, architecture, init, f"k{k}", k) for k in settings["k"]]
+                found += [Variant(name, architecture, init, f"k{k}", k) for k in arm.get("k", settings.get("k"))]
             else:
                 vocabulary = settings["corpus"] if kind == "bpe" and init == "random" else None
                 found.append(Variant(name, architecture, init, _TOKENS[kind], None, vocabulary))
@@ -246,24 +246,28 @@ class Config:
 
     # Settings of one job
 
-    def arm_of(self, system: str, variant: Variant) -> dict[str, Any]:
-        """Return what shapes the runs of a system's variant beside its tokens; of a network always the same keys."""
+    def arm_of(self, system: str, task: str, variant: Variant) -> dict[str, Any]:
+        """Return what shapes the runs of a system's variant on a task beside its tokens; of a network the same keys."""
         settings = self["arms"][variant.arm]
         if variant.architecture not in STOCHASTIC:
             return dict(settings)
-        common, own = self["finetuning"], self["systems"][system].get("finetuning", {})
+        layers = (self["systems"][system], self["tasks"][task], settings)
+        tuning = dict(self["finetuning"])
+        for layer in layers:
+            tuning |= layer.get("finetuning", {})
         return {
             "architecture": variant.architecture,
             "sizes": self.architecture(variant.architecture),
             "init": settings.get("init", "random"),
             "tracks": settings.get("tracks", "none"),
             "loss": settings.get("loss"),
-            "finetuning": common | own | settings.get("finetuning", {}),
+            "finetuning": tuning,
         }
 
     def arm(self, task: str, variant: str) -> dict[str, Any]:
         """Return `arm_of` of a task's variant, by its name."""
-        return self.arm_of(*self._runs[task, variant])
+        system, found = self._runs[task, variant]
+        return self.arm_of(system, task, found)
 
     def outcome(self, task: str) -> dict[str, Any]:
         """Return `type` and `classes` of what a task asks for; a binary task needs no classes."""

@@ -213,8 +213,6 @@ def _check_arm(values: dict[str, Any], name: str, arm: dict[str, Any]) -> None:
     if architecture not in ENCODERS and tuning != "whole":
         problem = f"{tuning!r} is for encoders, not for {architecture}"
         raise InputError(f"{place}.finetuning.tuning", problem, "use whole")
-    if arm.get("tracks", "none") != "none" and arm.get("finetuning", {}).get("both_strands"):
-        raise InputError(f"{place}.finetuning.both_strands", "tracks are of one strand", "use false, or tracks: none")
     if architecture in CONVOLUTIONAL and arm.get("finetuning", {}).get("head"):
         problem = f"{architecture} has no such head"
         raise InputError(f"{place}.finetuning.head", problem, "use [], or another architecture")
@@ -242,15 +240,12 @@ def _check_system(config: "Config", name: str) -> None:
     for task in system["tasks"]:
         for arm in system["arms"]:
             _check_fit(values, task, arm)
-    for arm in system["arms"]:
-        settings = values["arms"][arm]
-        reading = values["finetuning"] | system.get("finetuning", {}) | settings.get("finetuning", {})
-        if settings["architecture"] == "xpresso" and "max_nucleotides" not in reading:
-            place, problem = f"config: arms.{arm}.finetuning.max_nucleotides", "xpresso reads sequences of one length"
-            raise InputError(place, problem, "set it")
     _known(system["reference"]["arm"], system["arms"], "systems", name, "reference", "arm")
     for arm in system["arms"]:
         _check_start(values, name, arm)
+    for task in system["tasks"]:
+        for variant in config.variants(name):
+            _check_reading(variant, config.arm_of(name, task, variant))
     names = {variant.name for variant in config.variants(name)}
     if config.reference(name) not in names:
         raise InputError(
@@ -285,14 +280,26 @@ def _check_start(values: dict[str, Any], name: str, arm: str) -> None:
         told = "starts" if init == "corpus" else "takes its tokens"
         raise InputError(f"config: systems.{name}", f"arm {arm!r} {told} from a corpus", "name the system's corpus")
     if architecture not in ENCODERS or tokens != "kmer":
+        if "k" in settings:
+            raise InputError(f"config: arms.{arm}.k", "it reads no k-mers", "take the key out, or tokens")
         return
-    if "k" not in system:
+    if "k" not in system and "k" not in settings:
         raise InputError(f"config: systems.{name}.k", f"arm {arm!r} reads k-mers", "add the key, as in k: [3, 6]")
     revisions = values["checkpoints"].get(init, {}).get("revision", "")
-    for k in system["k"]:
+    place = f"arms.{arm}.k" if "k" in settings else f"systems.{name}.k"
+    for k in settings.get("k", system.get("k")):
         if isinstance(revisions, dict) and str(k) not in revisions:
-            place = f"config: checkpoints.{init}.revision"
-            raise InputError(place, f"no revision for k = {k}", f"add it, or take {k} out of systems.{name}.k")
+            where = f"config: checkpoints.{init}.revision"
+            raise InputError(where, f"no revision for k = {k}", f"add it, or take {k} out of {place}")
+
+
+def _check_reading(variant: Variant, arm: dict[str, Any]) -> None:
+    """Refuse ways to read sequences that a variant has not."""
+    place, reading = f"config: arms.{variant.arm}.finetuning", arm.get("finetuning", {})
+    if variant.architecture == "xpresso" and "max_nucleotides" not in reading:
+        raise InputError(f"{place}.max_nucleotides", "xpresso reads sequences of one length", "set it")
+    if arm.get("tracks", "none") != "none" and reading.get("both_strands"):
+        raise InputError(f"{place}.both_strands", "tracks are of one strand", "use false, or tracks: none")
 
 
 def _check_shared(config: "Config") -> None:
@@ -301,7 +308,7 @@ def _check_shared(config: "Config") -> None:
     for system in config["run"]:
         for task in config["systems"][system]["tasks"]:
             for variant in config.variants(system):
-                here = (variant, config.arm_of(system, variant))
+                here = (variant, config.arm_of(system, task, variant))
                 first, *there = found.setdefault((task, variant.name), (system, *here))
                 if tuple(there) != here:
                     raise InputError(

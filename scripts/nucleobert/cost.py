@@ -384,12 +384,13 @@ class Plan:
             if variant.architecture not in STOCHASTIC:
                 yield Part("finetune", f"fit_baseline {system} {name}", jobs)
                 continue
-            tuning = self.config.arm_of(system, variant)["finetuning"]
+            tuning = self.config.arm(runs[0][1], name)["finetuning"]
             sequences = tokens = weighted = 0.0
             known = True
             for _, task, split, _ in runs:
                 sizes = self.fold_sizes(task, split)
-                length = self._length(sizes["train"], variant.architecture, variant.tokens, tuning) if sizes else None
+                reading = self.config.arm(task, name)["finetuning"]
+                length = self._length(sizes["train"], variant.architecture, variant.tokens, reading) if sizes else None
                 if sizes is None or length is None:
                     known = False
                     continue

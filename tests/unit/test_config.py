@@ -149,6 +149,10 @@ def another_system(config):
             "config: systems.m6abert.k: arm 'bert_random' reads k-mers; add the key",
         ),
         (
+            lambda c: c["arms"].update(cnn_lstm=BPE | {"k": [3]}),
+            "config: arms.cnn_lstm.k: it reads no k-mers; take the key out, or tokens",
+        ),
+        (
             lambda c: (c["arms"].update(cnn_lstm=BPE), c["systems"]["gxalberto"]["arms"].append("cnn_lstm")),
             "config: systems.gxalberto: arm 'cnn_lstm' takes its tokens from a corpus; name the system's corpus",
         ),
@@ -204,6 +208,10 @@ def another_system(config):
             "config: arms.xpresso.finetuning.max_nucleotides: xpresso reads sequences of one length; set it",
         ),
         (
+            lambda c: c["tasks"]["expression"].update(finetuning={"both_strands": True}),
+            "config: arms.alberto_sum.finetuning.both_strands: tracks are of one strand; use false, or tracks: none",
+        ),
+        (
             lambda c: c["arms"]["cnn"]["finetuning"].update(head=[64]),
             "config: arms.cnn.finetuning.head: cnn has no such head; use [], or another architecture",
         ),
@@ -242,6 +250,18 @@ def test_a_mistake_is_one_line_with_place_and_remedy(check, change, message):
         check(change)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_an_arm_is_finetuned_by_its_own_settings_then_the_tasks_then_the_systems(check):
+    def change(config):
+        config["systems"]["m6abert"]["finetuning"] = {"max_nucleotides": 100, "crop": "end", "epochs": 7}
+        config["tasks"]["m6a_degradation"]["finetuning"] = {"max_nucleotides": 90, "both_strands": True}
+        config["arms"]["cnn"]["finetuning"] = {"both_strands": False, "epochs": 9}
+
+    config = check(change)
+    cnn, bert = (config.arm("m6a_degradation", name)["finetuning"] for name in ("cnn", "bert_random_k3"))
+    assert (cnn["max_nucleotides"], cnn["both_strands"], cnn["crop"], cnn["epochs"]) == (90, False, "end", 9)
+    assert (bert["max_nucleotides"], bert["both_strands"], bert["crop"], bert["epochs"]) == (90, True, "end", 7)
 
 
 def test_null_removes_a_default(check):
@@ -370,6 +390,7 @@ def test_the_variants_of_every_kind_of_tokens(check):
             "modern_bpe": {"architecture": "modernbert", "init": "corpus", "tokens": "bpe"},
             "bpe_random": BPE,
             "foreign": {"architecture": "bert", "init": "hub"},
+            "five": {"architecture": "bert", "init": "random", "k": [5]},
             "foreign_bpe": {"architecture": "dnabert2", "init": "dnabert2", "tokens": "bpe"},
         }
         config["arms"].update(arms)
@@ -385,6 +406,7 @@ def test_the_variants_of_every_kind_of_tokens(check):
         "bpe_random": ("random", "bpe", None, "m6a"),
         "foreign_k3": ("hub", "k3", 3, None),
         "foreign_k6": ("hub", "k6", 6, None),
+        "five_k5": ("random", "k5", 5, None),
         "foreign_bpe": ("dnabert2", "bpe", None, None),
     }
     assert config.pretrained_of() == [("m6a", "modernbert", "bpe")]
