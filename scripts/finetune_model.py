@@ -46,7 +46,8 @@ def main(
     from nucleobert.outcomes import ClassifierCard, Outcome
     from nucleobert.resuming import unfinished
     from nucleobert.tokenisers import load_tokeniser, tokeniser
-    from nucleobert.training import Settings, prepare_torch
+    from nucleobert.training import prepare_torch
+    from nucleobert.training_plan import Settings
 
     start = init if isinstance(init, str) else None
     read = sorted(str(path) for path in Path(start).iterdir() if path.suffix != ".tsv") if start else []

@@ -28,7 +28,9 @@ from nucleobert.outcomes import Outcome
 from nucleobert.prediction import Reader, grouped_logits, logits_of_pieces, read_letters
 from nucleobert.tokenisers import Tokeniser
 from nucleobert.tokens import N_CODE
-from nucleobert.training import Batch, Settings, fit, write_history
+from nucleobert.trainer import Batch
+from nucleobert.training import fit, write_history
+from nucleobert.training_plan import Settings
 
 logger = logging.getLogger(__name__)
 

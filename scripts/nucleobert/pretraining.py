@@ -21,7 +21,9 @@ from nucleobert.provenance import RunRecord
 from nucleobert.throughput import peak_share
 from nucleobert.tokenisers import Tokeniser
 from nucleobert.tokenisers import tokeniser as tokeniser_of
-from nucleobert.training import Batch, Settings, fit, prepare_torch, processes, write_history
+from nucleobert.trainer import Batch
+from nucleobert.training import fit, prepare_torch, processes, write_history
+from nucleobert.training_plan import Settings
 
 EVALUATIONS = 10
 

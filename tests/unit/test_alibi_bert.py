@@ -20,7 +20,8 @@ from nucleobert.errors import InputError
 from nucleobert.masking import Masking
 from nucleobert.outcomes import ClassifierCard
 from nucleobert.tokenisers import BpeTokeniser, Tokeniser, tokeniser, train_bpe
-from nucleobert.training import Settings, prepare_torch
+from nucleobert.training import prepare_torch
+from nucleobert.training_plan import Settings
 
 # Three heads: no power of two.
 SIZES = {"hidden": 12, "layers": 2, "heads": 3, "intermediate": 20, "dropout": 0.1}

@@ -89,6 +89,14 @@ def another_system(config):
             "config: corpora.m6a.pretraining.stepz: unknown key; did you mean 'steps'?",
         ),
         (
+            lambda c: c["pretraining"].update(schedule="cosine"),
+            "config: pretraining.schedule: 'cosine' is not possible; allowed: linear, one_cycle",
+        ),
+        (
+            lambda c: c["arms"]["cnn"]["finetuning"].update(schedule="onecycle"),
+            "config: arms.cnn.finetuning.schedule: 'onecycle' is not possible; allowed: linear, one_cycle",
+        ),
+        (
             lambda c: c["architectures"]["modernbert"].update(heads=3),
             "config: architectures.modernbert.heads: 3 heads cannot share 64 hidden units; use a divisor of hidden",
         ),

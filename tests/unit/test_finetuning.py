@@ -17,7 +17,7 @@ import predict_test
 import pretrain_model
 from made_items import table
 from made_regions import made_genome
-from nucleobert import prediction
+from nucleobert import finetuning, prediction
 from nucleobert.architectures import load_classifier
 from nucleobert.errors import InputError
 from nucleobert.finetuning import auroc, least_loss, read_items
@@ -196,6 +196,23 @@ def test_collapse_is_told_and_tried_again_at_a_lower_rate(task, tmp_path) -> Non
     assert run["attempts"] == 3
     assert run["learning_rate"] == pytest.approx(1e-12 / 9)
     assert finetune(task, tmp_path / "n", arm(epochs=12, learning_rate=1e-2, retries=2), 3)["attempts"] == 1
+
+
+def test_another_schedule_starts_afresh(monkeypatch, task, tmp_path) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    changed = arm("cnn", schedule="one_cycle", warmup=0.3)
+    whole = finetune(task, tmp_path / "whole", changed, tokens=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(finetuning, "save_classifier", killed)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(task, tmp_path / "m", arm("cnn", schedule="linear", warmup=0.3), tokens=None)
+    assert list((tmp_path / ".m.unfinished").rglob("model.safetensors"))
+    run = finetune(task, tmp_path / "m", changed, tokens=None)
+    assert run["best"] == whole["best"]
+    linear = finetune(task, tmp_path / "linear", arm("cnn", schedule="linear", warmup=0.3), tokens=None)
+    assert linear["best"] != whole["best"]
 
 
 def test_the_first_seed_chooses_the_learning_rate_for_the_others(task, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""The training loop: plan, loss, best state; and that an interrupted training ends as an uninterrupted one."""
+"""The training loop: loss, best state; and that an interrupted training ends as an uninterrupted one."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from nucleobert.resuming import key_of, open_checkpoints
-from nucleobert.training import Fit, Plan, Settings, fit, prepare_torch
+from nucleobert.training import Fit, fit, prepare_torch
+from nucleobert.training_plan import Plan, Settings
 
 ROWS = 22
 
@@ -89,31 +90,14 @@ def bits(module: nn.Module) -> list[bytes]:
     return [value.numpy().tobytes() for value in module.state_dict().values()]
 
 
-def test_every_row_is_in_every_epoch_once_and_the_order_follows_the_seed() -> None:
-    plan = Plan(ROWS, settings(), seed=3, parts=2)
-    assert plan.per_epoch == 5
-    assert plan.steps == 20
-    seen = [np.concatenate([plan.rows(step, part)[0] for part in (0, 1)]) for step in range(plan.steps)]
-    for epoch in range(4):
-        rows = np.concatenate(seen[5 * epoch : 5 * epoch + 5])
-        assert sorted(rows) == list(range(ROWS))
-    assert not np.array_equal(seen[0], seen[5])
-    assert plan.rows(7, 1)[1] == 1
-    other = Plan(ROWS, settings(), seed=4, parts=2)
-    assert not np.array_equal(seen[0], np.concatenate([other.rows(0, part)[0] for part in (0, 1)]))
-
-
-def test_a_last_batch_that_the_parts_cannot_share_is_left_out() -> None:
-    assert Plan(ROWS, settings(), seed=0, parts=3).per_epoch == 4
-    assert Plan(ROWS, settings(steps=7, epochs=None), seed=0).steps == 7
-
-
+@pytest.mark.parametrize("schedule", ["linear", "one_cycle"])
 @pytest.mark.parametrize("stop_at", [2, 5, 6, 12, 20])
-def test_an_interrupted_training_ends_bit_for_bit_as_an_uninterrupted_one(tmp_path, stop_at) -> None:
-    whole, told = train(tmp_path / "whole")
+def test_an_interrupted_training_ends_bit_for_bit_as_an_uninterrupted_one(tmp_path, stop_at, schedule) -> None:
+    of = settings(schedule=schedule)
+    whole, told = train(tmp_path / "whole", of=of)
     with pytest.raises(Killed):
-        train(tmp_path / "cut", stop_at=stop_at)
-    resumed, again = train(tmp_path / "cut")
+        train(tmp_path / "cut", of=of, stop_at=stop_at)
+    resumed, again = train(tmp_path / "cut", of=of)
     assert bits(resumed) == bits(whole)
     assert again.history == told.history
     assert again.counts == told.counts
@@ -178,6 +162,32 @@ def test_the_loss_that_is_told_is_the_mean_over_rows() -> None:
     # A rate of 0 leaves the weights: the training loss is the loss on all rows, whatever the sizes of the batches.
     for row in result.history:
         assert row["train_loss"] == pytest.approx(row["dev_loss"], rel=1e-5)
+
+
+def test_the_rate_and_the_momentum_are_those_of_a_loop_of_torch() -> None:
+    of = settings(schedule="one_cycle", warmup=0.3, weight_decay=0.0)
+    _, result = train(of=of, dropout=False)
+    torch.manual_seed(1)
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.normal(size=(ROWS, 6)).astype(np.float32))
+    y = x[:, 0] - 2 * x[:, 1]
+    module, losses = Loss(), []
+    module.net[1] = nn.Identity()
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1.0, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, total_steps=20, pct_start=0.3)
+    for step in range(20):
+        rows, _ = Plan(ROWS, of, 1).rows(step, 0)
+        optimizer.zero_grad()
+        (module(x[rows], y[rows]) / len(rows)).backward()
+        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 5 == 4:
+            losses.append(float(module(x, y).detach()) / ROWS)
+    # Another kernel of AdamW, in single precision.
+    assert [row["dev_loss"] for row in result.history] == pytest.approx(losses, rel=1e-4)
+    linear = train(of=settings(weight_decay=0.0), dropout=False)[1]
+    assert linear.history[-1]["dev_loss"] != pytest.approx(losses[-1], rel=1e-2)
 
 
 def test_the_best_state_is_kept_and_patience_stops() -> None:
