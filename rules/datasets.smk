@@ -244,7 +244,6 @@ rule split_dataset:
         "<results>/logs/split_dataset/{task}/{split}.log",
     conda:
         "../envs/data.yaml"
-    threads: 2
     resources:
         mem_mb=8000,
         runtime=120,

@@ -38,7 +38,6 @@ rule read_annotation:
         "<results>/logs/read_annotation.log",
     conda:
         "../envs/data.yaml"
-    threads: 2
     resources:
         mem_mb=2000,
         runtime=30,
