@@ -54,7 +54,8 @@ def main(
     values = dict(arm["finetuning"])
     reading = ("crop", "overlap", "window_pooling", "both_strands", "pooling", "head_dropout", "max_nucleotides")
     how = {key: values.pop(key) for key in reading if key in values}
-    tuning = Tuning(**{key: values.pop(key) for key in ("tuning", "rank", "alpha", "retries") if key in values})
+    trained = ("tuning", "rank", "alpha", "retries", "mutations")
+    tuning = Tuning(**{key: values.pop(key) for key in trained if key in values})
     if tokens is None:
         reads = None
     elif start is not None:
@@ -89,7 +90,7 @@ def main(
             results = []
             for number, rate in enumerate(rates):
                 prepare_torch(threads, seed)
-                trained = finetune(
+                result = finetune(
                     parts,
                     folder / f"trial{number}",
                     card=card,
@@ -103,7 +104,7 @@ def main(
                     checkpoints=checkpoints / f"seed{seed}" / f"trial{number}",
                     key=record.identity() | {"code": code, "learning_rate": rate},
                 )
-                results.append(trained)
+                results.append(result)
             best = least_loss(results)
             if not notes:
                 tried = zip(rates, results, strict=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nucleobert import adapters
 from nucleobert.architectures import (
     ClassifierCard,
+    Codes,
     build_classifier,
     from_pretrained,
     load_classifier,
@@ -27,7 +28,7 @@ from nucleobert.losses import loss_of, scores
 from nucleobert.outcomes import Outcome
 from nucleobert.prediction import Reader, grouped_logits, logits_of_pieces, read_letters
 from nucleobert.tokenisers import Tokeniser
-from nucleobert.tokens import N_CODE
+from nucleobert.tokens import LETTERS, N_CODE
 from nucleobert.trainer import Batch
 from nucleobert.training import fit, write_history
 from nucleobert.training_plan import Settings
@@ -58,12 +59,15 @@ class Tuning:
         ``whole``; ``probe``: the head on the frozen encoder; ``lora``: adapters of `rank`, scaled by `alpha`.
     retries
         How often a model that gives all dev items the same class is trained again, each time at a third of the rate.
+    mutations
+        Share of a training sequence's letters that are drawn anew, other ones in each epoch; N stays.
     """
 
     tuning: str = "whole"
     rank: int = 8
     alpha: int = 16
     retries: int = 1
+    mutations: float = 0.0
 
 
 class _GroupedLoss(torch.nn.Module):
@@ -125,6 +129,12 @@ def read_items(
     if len(np.unique(parts["train"].labels, axis=0)) < 2:
         raise InputError(f"{split}, fold {fold}", "the train items have one class only", "give the task more classes")
     return parts
+
+
+def mutated(codes: Codes, share: float, chance: np.random.Generator) -> Codes:
+    """Return codes of a sequence in which a share of the letters is drawn from all four; N stays."""
+    drawn = chance.integers(0, len(LETTERS), len(codes), dtype=codes.dtype)
+    return np.where((chance.random(len(codes)) < share) & (codes != N_CODE), drawn, codes)
 
 
 def least_loss(results: Sequence[dict[str, Any]]) -> int:
@@ -197,7 +207,12 @@ def finetune(
 
     def make(rows: NDArray[np.int64], epoch: int, done: float) -> Batch:
         of_rows = tracks["train"] and [tracks["train"][row] for row in rows]
-        batch, counts = reader.batch([pieces["train"][row] for row in rows], of_rows)
+        read = [pieces["train"][row] for row in rows]
+        if tuning.mutations:
+            chance = np.random.default_rng([seed, epoch, *map(int, rows)])
+            codes = [parts["train"].letters.codes[row] for row in rows]
+            read = [reader.pieces(mutated(of_row, tuning.mutations, chance)) for of_row in codes]
+        batch, counts = reader.batch(read, of_rows)
         return {**batch, "labels": labels["train"][rows], "weight": len(rows), "counts": counts}
 
     def dev_logits(model: torch.nn.Module) -> torch.Tensor:
