@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from transformers import BertConfig, BertForSequenceClassification
 
 from nucleobert.attribution import baseline_of, integrated_gradients
+from nucleobert.bert import ATTENTION
+from nucleobert.bert import BertForSequenceClassification as OurBert
+from nucleobert.cpu_kernels import keep_memory
 from nucleobert.tokens import CLS, PAD, SEP, vocabulary_size
 
 _K = 3
@@ -86,7 +89,11 @@ def measure(
     hindsight, at which every item is within the tolerance (`ratio_hindsight`: times faster than that).
     """
     eager = _model(sizes, tokens)
-    fast = copy.deepcopy(eager)
+    config = copy.deepcopy(eager.config)
+    config._attn_implementation = ATTENTION
+    fast = OurBert(config).eval().requires_grad_(False)
+    fast.load_state_dict(eager.state_dict())
+    keep_memory()
     eager.set_attn_implementation("eager")
     rng = np.random.default_rng(1)
     inner = rng.integers(SEP + 2, vocabulary_size(_K), (items, tokens - 2))

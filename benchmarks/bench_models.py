@@ -35,6 +35,7 @@ from nucleobert.prediction import Reader, grouped_logits
 from nucleobert.sequences import fasta_records
 from nucleobert.tokenisers import KmerTokeniser, encode_many
 from nucleobert.tokens import CLS, LETTERS, PAD, SEP, UNK
+from nucleobert.training import prepare_torch
 from peer_multimolecule import peak_mib, timed_steps
 
 _HERE = Path(__file__).resolve().parent
@@ -218,9 +219,13 @@ def _lengths(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_arm(spec: dict[str, Any]) -> dict[str, Any]:
-    torch.set_num_threads(spec["threads"])
-    torch.manual_seed(0)
-    return {"ours": _ours, "stock": _stock, "lengths": _lengths}[spec.pop("kind")](spec)
+    kind = spec.pop("kind")
+    if kind == "stock":
+        torch.set_num_threads(spec["threads"])
+        torch.manual_seed(0)
+    else:
+        prepare_torch(spec["threads"], 0)
+    return {"ours": _ours, "stock": _stock, "lengths": _lengths}[kind](spec)
 
 
 def _child(task: str, who: str, /, **spec: Any) -> Arm:

@@ -10,11 +10,13 @@ import functools
 
 import torch
 from torch import nn
-from torch.nn import functional
 from transformers.modeling_outputs import BaseModelOutputWithPooling, MaskedLMOutput
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.bert.configuration_bert import BertConfig
 from transformers.models.bert.modeling_bert import BertOnlyMLMHead, BertPooler
+
+from nucleobert.cpu_kernels import attend
+from nucleobert.heads import at_places
 
 
 class AlibiBertConfig(BertConfig):
@@ -65,11 +67,13 @@ class _SelfAttention(nn.Module):
         self.heads, self.dropout = config.num_attention_heads, float(config.attention_probs_dropout_prob)
         self.Wqkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
 
-    def forward(self, states: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """Return what each token attends to, heads side by side, of the shape of the states."""
+    def forward(self, states: torch.Tensor, bias: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
+        """Return what each token at the places finds, heads side by side, in the form of the states."""
         query, key, value = self.Wqkv(states).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        dropout = self.dropout if self.training else 0.0
-        found = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+        if places is not None:
+            query = at_places(query.transpose(1, 2), places).transpose(1, 2)
+            bias = at_places(bias.expand(len(places), -1, -1, -1).transpose(1, 2), places).transpose(1, 2)
+        found = attend(query, key, value, bias, self.dropout if self.training else 0.0)
         return found.transpose(1, 2).flatten(2)
 
 
@@ -91,9 +95,10 @@ class _Attention(nn.Module):
         self.self = _SelfAttention(config)
         self.output = _Residual(config)
 
-    def forward(self, states: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """Return the states (n, tokens, hidden) behind the attention."""
-        return self.output(self.self(states, bias), states)
+    def forward(self, states: torch.Tensor, bias: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
+        """Return the states behind the attention."""
+        read = states if places is None else at_places(states, places)
+        return self.output(self.self(states, bias, places), read)
 
 
 class _GatedMlp(nn.Module):
@@ -117,9 +122,9 @@ class _Layer(nn.Module):
         self.attention = _Attention(config)
         self.mlp = _GatedMlp(config)
 
-    def forward(self, states: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """Return the states (n, tokens, hidden) behind the layer."""
-        return self.mlp(self.attention(states, bias))
+    def forward(self, states: torch.Tensor, bias: torch.Tensor, places: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the states (n, tokens, hidden) behind the layer; of the tokens at places (n, m) alone if given."""
+        return self.mlp(self.attention(states, bias, places))
 
 
 class _Layers(nn.Module):
@@ -127,11 +132,12 @@ class _Layers(nn.Module):
         super().__init__()
         self.layer = nn.ModuleList(_Layer(config) for _ in range(config.num_hidden_layers))
 
-    def forward(self, states: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """Return the last states (n, tokens, hidden)."""
-        for layer in self.layer:
+    def forward(self, states: torch.Tensor, bias: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
+        """Return the last states (n, tokens, hidden), of the tokens at places (n, m) alone if given."""
+        *layers, last = self.layer
+        for layer in layers:
             states = layer(states, bias)
-        return states
+        return last(states, bias, places)
 
 
 class _AlibiBert(PreTrainedModel):
@@ -159,6 +165,7 @@ class AlibiBertModel(_AlibiBert):
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
+        places: torch.Tensor | None = None,
     ) -> BaseModelOutputWithPooling:
         """Return ``last_hidden_state`` (n, tokens, hidden), and ``pooler_output`` (n, hidden) if there is a pooler.
 
@@ -168,15 +175,19 @@ class AlibiBertModel(_AlibiBert):
             Token ids (n, tokens), or the words' embeddings (n, tokens, hidden) in their place.
         attention_mask
             (n, tokens), 0 on padding, which nothing attends to; None without padding.
+        places
+            (n, m), the tokens of which the last states are returned, (n, m, hidden), and no ``pooler_output``; None: of
+            all.
         """
         words = self.embeddings.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
         states = self.embeddings(words)
         bias = alibi_bias(self.config.num_attention_heads, states.shape[1], states.device)
         if attention_mask is not None:
             bias = bias.masked_fill(attention_mask[:, None, None] == 0, -torch.inf)
-        states = self.encoder(states, bias.to(states.dtype))
+        states = self.encoder(states, bias.to(states.dtype), places)
         return BaseModelOutputWithPooling(
-            last_hidden_state=states, pooler_output=None if self.pooler is None else self.pooler(states)
+            last_hidden_state=states,
+            pooler_output=None if self.pooler is None or places is not None else self.pooler(states),
         )
 
 

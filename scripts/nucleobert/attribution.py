@@ -13,7 +13,6 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nucleobert.architectures import load_classifier
 from nucleobert.files import write_beside
@@ -168,22 +166,6 @@ def _logits(model: Any, ids: Ids) -> Floats:
     return torch.cat(rows).double().cpu().numpy()
 
 
-@contextmanager
-def _arithmetic(device: torch.device, precision: str) -> Iterator[None]:
-    """Set the precision; in bf16 a CPU multiplies attention's matrices faster than its fused kernel does."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        if precision == "fp32" or device.type != "cpu":
-            yield
-            return
-        before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
-        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
-        try:
-            with sdpa_kernel(SDPBackend.MATH):
-                yield
-        finally:
-            torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)
-
-
 def _slopes(model: Any, items: Ids, baselines: Ids, shares: Floats, precision: str) -> Floats:
     """Return each token's part of the change of the logit (R, T) at a point between its baseline and its item.
 
@@ -202,7 +184,7 @@ def _slopes(model: Any, items: Ids, baselines: Ids, shares: Floats, precision: s
             start, end = (words(torch.from_numpy(ids[part]).to(device)) for ids in (baselines, items))
             share = torch.from_numpy(shares[part]).to(start)[:, None, None]
             point = torch.lerp(start, end, share).requires_grad_()
-        with _arithmetic(device, precision):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             logits = model(inputs_embeds=point).logits[:, 0]
             (gradient,) = torch.autograd.grad(logits.float().sum(), point)
         slopes.append((gradient * (end - start)).sum(-1).double().cpu().numpy())

@@ -1,13 +1,17 @@
-"""Heads of our own on encoders: pooling and layers of a classifier, and the loss of masked tokens only."""
+"""Heads of our own on encoders: pooling and layers of a classifier, and the loss of masked tokens only.
+
+Where a head reads a few tokens alone, the last layer is computed for these alone.
+"""
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from nucleobert.cpu_kernels import attend
 from nucleobert.masking import IGNORED
 
 
@@ -24,6 +28,64 @@ def masked_mean(states: torch.Tensor, attention_mask: torch.Tensor | None) -> to
         return states.mean(1)
     kept = attention_mask[..., None].to(states.dtype)
     return (states * kept).sum(1) / kept.sum(1).clamp(min=1)
+
+
+def states_at(
+    encoder: Any, places: torch.Tensor, attention_mask: torch.Tensor | None = None, **inputs: torch.Tensor
+) -> torch.Tensor:
+    """Return the last states (n, m, hidden) of the tokens at some places (n, m) of n sequences.
+
+    They are those of the whole output, but the last layer of BERT and DNABERT-2 is computed for them alone.
+
+    Parameters
+    ----------
+    encoder
+        A model in the form of transformers, which returns ``last_hidden_state`` (n, tokens, hidden).
+    attention_mask
+        (n, tokens), 0 on padding; None without padding.
+    inputs
+        ``input_ids`` (n, tokens) or ``inputs_embeds`` (n, tokens, hidden).
+    """
+    kind = encoder.config.model_type
+    if kind == "bert":
+        return _of_bert(encoder, places, attention_mask, inputs)
+    if kind == "alibi_bert":
+        found = encoder(attention_mask=attention_mask, places=places, **inputs)
+        return cast(torch.Tensor, found.last_hidden_state)
+    return at_places(encoder(attention_mask=attention_mask, **inputs).last_hidden_state, places)
+
+
+def at_places(states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return the values (n, m, ...) of (n, tokens, ...) at places (n, m)."""
+    return states[torch.arange(len(places), device=places.device)[:, None], places]
+
+
+def first_state(encoder: Any, attention_mask: torch.Tensor | None = None, **inputs: torch.Tensor) -> torch.Tensor:
+    """Return what the encoder's pooler makes of the last state of [CLS], or that state if it has none: (n, hidden)."""
+    given = next(iter(inputs.values()))
+    states = states_at(encoder, given.new_zeros(len(given), 1, dtype=torch.int64), attention_mask, **inputs)
+    pooler = getattr(encoder, "pooler", None)
+    return states[:, 0] if pooler is None else cast(torch.Tensor, pooler(states))
+
+
+def _of_bert(
+    encoder: Any, places: torch.Tensor, attention_mask: torch.Tensor | None, inputs: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    """Do as transformers' BertModel does, but for the last layer."""
+    mask = None if attention_mask is None else attention_mask[:, None, None].bool()
+    states = encoder.embeddings(**inputs)
+    *layers, last = encoder.encoder.layer
+    for layer in layers:
+        states = layer(states, mask)
+    read, attention = at_places(states, places), last.attention.self
+
+    def heads(linear: nn.Module, of: torch.Tensor) -> torch.Tensor:
+        return linear(of).unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)
+
+    query, key, value = heads(attention.query, read), heads(attention.key, states), heads(attention.value, states)
+    found = attend(query, key, value, mask, attention.dropout.p if attention.training else 0.0)
+    attended = last.attention.output(found.transpose(1, 2).flatten(2), read)
+    return cast(torch.Tensor, last.feed_forward_chunk(attended))
 
 
 def build_head(inputs: int, outputs: int, widths: Sequence[int], dropouts: tuple[float, float]) -> nn.Sequential:
@@ -56,8 +118,8 @@ class Pooled(nn.Module):
     head
         Reads a state (n, hidden).
     pooling
-        ``mean``: the mean state of the tokens ([CLS] and [SEP] too, padding not). ``cls``: what the encoder's pooler
-        makes of the state of [CLS], or that state if it has none.
+        ``mean``: the mean state of the tokens ([CLS] and [SEP] too, padding not). ``cls``: what the encoder's
+        ``pooler`` makes of the state of [CLS], or that state if it has none.
     """
 
     def __init__(self, encoder: Any, head: nn.Module, pooling: str) -> None:
@@ -84,13 +146,10 @@ class Pooled(nn.Module):
 
     def forward(self, attention_mask: torch.Tensor | None = None, **inputs: torch.Tensor) -> Logits:
         """Return the logits for ``input_ids`` (n, tokens) or ``inputs_embeds`` (n, tokens, hidden)."""
-        found = self.encoder(attention_mask=attention_mask, **inputs)
         if self.pooling == "mean":
-            state = masked_mean(found.last_hidden_state, attention_mask)
-        else:
-            pooled = getattr(found, "pooler_output", None)
-            state = found.last_hidden_state[:, 0] if pooled is None else pooled
-        return Logits(self.classifier(state))
+            states = self.encoder(attention_mask=attention_mask, **inputs).last_hidden_state
+            return Logits(self.classifier(masked_mean(states, attention_mask)))
+        return Logits(self.classifier(first_state(self.encoder, attention_mask, **inputs)))
 
 
 def token_logits(model: Any, states: torch.Tensor) -> torch.Tensor:
@@ -108,5 +167,7 @@ class MaskedLoss(nn.Module):
     def forward(self, labels: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
         """Return the cross-entropy in nats, summed over the positions of `labels` (n, tokens) that are not -100."""
         masked = labels != IGNORED
-        states = self.model.base_model(**inputs).last_hidden_state[masked]
+        most = max(int(masked.sum(1).max()), 1)
+        places = masked.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
+        states = states_at(self.model.base_model, places, **inputs)[at_places(masked, places)]
         return functional.cross_entropy(token_logits(self.model, states).float(), labels[masked], reduction="sum")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from transformers.trainer_callback import PrinterCallback
 from transformers.training_args import TrainingArguments
 
+from nucleobert.cpu_kernels import keep_memory
 from nucleobert.files import read_json, write_beside
 from nucleobert.monitor import History, Monitor
 from nucleobert.resuming import key_of, open_checkpoints
@@ -31,7 +32,8 @@ logger = logging.getLogger(__name__)
 
 
 def prepare_torch(threads: int, seed: int) -> None:
-    """Set the number of threads, the seed and deterministic algorithms for this process."""
+    """Set the number of threads, the seed, deterministic algorithms and what becomes of freed memory in this process."""
+    keep_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)

@@ -173,10 +173,10 @@ def test_stock_masked_lm_gives_the_same_logits(tmp_path, architecture: str, size
         assert stock.eval()(**batch).logits.numpy() == pytest.approx(model(**batch).logits.numpy(), abs=1e-6)
 
 
-def test_attention_goes_through_the_fast_kernels_and_no_mask_is_made_without_padding() -> None:
+def test_attention_goes_through_our_kernels_and_no_mask_is_made_without_padding() -> None:
     for architecture, sizes in (("bert", BERT), ("modernbert", MODERN)):
         model = architectures.build_masked_lm(architecture, sizes, K3)
-        assert model.config._attn_implementation == "sdpa"
+        assert model.config._attn_implementation == "nucleobert"
     assert set(architectures.token_inputs(K3.inputs(sequences([20, 20])))) == {"input_ids"}
     assert set(architectures.token_inputs(K3.inputs(sequences([20, 19])))) == {"input_ids", "attention_mask"}
 
@@ -213,7 +213,7 @@ def test_every_weight_of_the_encoder_comes_from_the_pretrained_folder(
     architectures.save_masked_lm(pretrained, tmp_path, K3, 512)
     card = ClassifierCard(architecture, "k3", THREE, pooling, 512)
     model = architectures.from_pretrained(tmp_path, card, K3, dropout=0.3)
-    assert model.config._attn_implementation == "sdpa"
+    assert model.config._attn_implementation == "nucleobert"
     encoder = model.base_model.state_dict()
     assert all(torch.equal(w, encoder[n]) for n, w in pretrained.base_model.state_dict().items())
     new = encoder.keys() - pretrained.base_model.state_dict().keys()
@@ -309,6 +309,8 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome(), THREE, Outcome("multilabel", ("a", "b")), Outcome("regression")])
 def test_stock_problem_type_goes_with_the_outcome(outcome: Outcome) -> None:
+    from transformers import AutoModelForSequenceClassification
+
     from nucleobert.losses import LOSSES, default_loss
 
     card = replace(ARMS["bert"][0], outcome=outcome)
@@ -320,10 +322,12 @@ def test_stock_problem_type_goes_with_the_outcome(outcome: Outcome) -> None:
         "regression": torch.tensor([0.3, -2.0]),
     }[outcome.type]
     batch = architectures.inputs(card, K3, sequences([20, 20]))
+    stock = AutoModelForSequenceClassification.from_config(model.config).eval()
+    stock.load_state_dict(model.state_dict())
     with torch.no_grad():
-        stock = model(**batch, labels=labels[:, None] if outcome.type == "binary" else labels)
-        own = LOSSES[default_loss(outcome)](stock.logits, labels).mean()
-    assert stock.loss.item() == pytest.approx(own.item(), rel=1e-6)
+        told = stock(**batch, labels=labels[:, None] if outcome.type == "binary" else labels)
+        own = LOSSES[default_loss(outcome)](model(**batch).logits, labels).mean()
+    assert told.loss.item() == pytest.approx(own.item(), rel=1e-6)
 
 
 def test_cards_go_through_json() -> None:
