@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def prepare_torch(threads: int, seed: int) -> None:
-    """Set the number of threads, the seed, deterministic algorithms and what becomes of freed memory in this process."""
+    """Set threads, seed and deterministic algorithms of this process, and that it keeps memory that it frees."""
     keep_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
