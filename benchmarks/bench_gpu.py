@@ -112,8 +112,8 @@ def measure(
 
     Returns
     -------
-    ``share_of_matrix_rate`` counts the encoder's products (six operations a weight and token, and attention), and
-    nothing of embeddings, head and optimiser.
+    ``share_of_matrix_rate`` counts the encoder's products (six operations a weight and token, and attention; of the
+    last layer what is computed), and nothing of embeddings, head and optimiser.
     """
     rates = [matrix_rate(device, side)]
     torch.manual_seed(0)
@@ -132,7 +132,8 @@ def measure(
     _wait(device)
     per_second = steps * batch * tokens / (time.perf_counter() - began)
     rates.append(matrix_rate(device, side))
-    work = flops_per_token(encoder_parameters(model), sizes["layers"], sizes["hidden"], tokens)
+    masked = sum(count for _, count in batches) / (len(batches) * batch * tokens)
+    work = flops_per_token(encoder_parameters(model), sizes["layers"], sizes["hidden"], tokens, masked)
     return {
         "k": k,
         "batch": batch,

@@ -81,6 +81,7 @@ def pretrain(
         counts = {
             "tokens": int(lengths.sum()),
             "computed": computed,
+            "rows": len(items),
             "kmers": realised.tokens,
             "masked": realised.masked_tokens,
             "nucleotides": realised.nucleotides,
@@ -118,7 +119,12 @@ def pretrain(
         "realised_hidden_nucleotide_share": realised.nucleotide_share,
         "parameters": sum(p.numel() for p in model.parameters()),
         **result.speed(),
-        **peak_share(model, result.speed()["tokens_per_second"], counts["computed"] / counts["tokens"]),
+        **peak_share(
+            model,
+            result.speed()["tokens_per_second"],
+            tokens=counts["tokens"] / counts["rows"],
+            masked=counts["masked"] / counts["tokens"],
+        ),
     }
 
 

@@ -9,15 +9,27 @@ _SIDE = 8192
 _REPEATS = 20
 
 
-def flops_per_token(parameters: int, layers: int, hidden: int, tokens: int) -> float:
+def flops_per_token(parameters: int, layers: int, hidden: int, tokens: float, read: float = 1.0) -> float:
     """Return the floating-point operations of one token's forward and backward pass through an encoder.
 
     Six for each parameter of a matrix, and the two products of the attention over `tokens` tokens.
 
+    Parameters
+    ----------
+    parameters
+        Of all layers, which are alike.
+    read
+        Share of the tokens whose last state is computed; of the others the last layer has keys and values alone.
+
+    Examples
+    --------
     >>> flops_per_token(1000, 2, 10, 100)
     30000.0
+    >>> flops_per_token(1000, 2, 10, 100, read=0.0)  # without 6 * (500 - 2 * 10 * 10) and 12 * 10 * 100
+    16200.0
     """
-    return 6.0 * parameters + 12.0 * layers * hidden * tokens
+    unread = 6.0 * (parameters / layers - 2 * hidden**2) + 12.0 * hidden * tokens
+    return 6.0 * parameters + 12.0 * layers * hidden * tokens - (1 - read) * unread
 
 
 def encoder_parameters(model: Any) -> int:
@@ -39,16 +51,22 @@ def matrix_rate(device: torch.device) -> float:
     return 2.0 * _SIDE**3 * _REPEATS / (time.perf_counter() - began)
 
 
-def peak_share(model: Any, tokens_per_second: float, tokens: float) -> dict[str, float]:
+def read_share(model: Any, masked: float) -> float:
+    """Return the share of the tokens whose last state is computed, where `masked` is that of the masked ones."""
+    return 1.0 if model.config.model_type == "modernbert" else masked
+
+
+def peak_share(model: Any, tokens_per_second: float, tokens: float, masked: float) -> dict[str, float]:
     """Return what `run.json` says of the GPU: the share of its measured matrix rate, and its peak memory.
 
-    Empty without a GPU. `tokens` is the mean length of a row.
+    Empty without a GPU. `tokens` is the mean length of a row, `masked` the share of the tokens that are masked.
     """
     device = next(model.parameters()).device
     if device.type != "cuda":
         return {}
     config = model.config
-    work = flops_per_token(encoder_parameters(model), config.num_hidden_layers, config.hidden_size, int(tokens))
+    layers, read = config.num_hidden_layers, read_share(model, masked)
+    work = flops_per_token(encoder_parameters(model), layers, config.hidden_size, tokens, read)
     return {
         "share_of_matrix_rate": work * tokens_per_second / matrix_rate(device),
         "peak_gpu_memory_bytes": float(torch.cuda.max_memory_allocated(device)),

@@ -55,4 +55,4 @@ def test_bad_input_in_a_process_ends_in_one_line_here(tmp_path, monkeypatch, cap
 
 
 def test_doctests() -> None:
-    assert doctest.testmod(throughput) == doctest.TestResults(0, 1)
+    assert doctest.testmod(throughput) == doctest.TestResults(0, 2)
