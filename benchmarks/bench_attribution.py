@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from transformers import BertConfig, BertForSequenceClassification
 
 from nucleobert.attribution import baseline_of, integrated_gradients
-from nucleobert.bert import ATTENTION
 from nucleobert.bert import BertForSequenceClassification as OurBert
-from nucleobert.cpu_kernels import keep_memory
+from nucleobert.cpu_kernels import ATTENTION, keep_memory
 from nucleobert.tokens import CLS, PAD, SEP, vocabulary_size
 
 _K = 3

@@ -10,11 +10,8 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 from transformers.models.bert import modeling_bert
 
-from nucleobert.cpu_kernels import attend
+from nucleobert.cpu_kernels import ATTENTION, attend
 from nucleobert.heads import Logits, first_state
-
-# The name under which transformers' models find the attention.
-ATTENTION = "nucleobert"
 
 
 def _attention(

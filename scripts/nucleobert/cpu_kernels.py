@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+# The name under which transformers' models find the attention (`bert`).
+ATTENTION = "nucleobert"
 # Scores of attention that are held at once: they stay in a CPU's caches.
 _SCORES = 1 << 22
 

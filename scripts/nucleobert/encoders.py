@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nucleobert.checkpoints import check_outputs
-from nucleobert.cpu_kernels import Dropout
+from nucleobert.cpu_kernels import ATTENTION, Dropout
 from nucleobert.errors import InputError
 from nucleobert.files import read_json
 from nucleobert.heads import Pooled, build_head
@@ -24,7 +24,7 @@ from nucleobert.tokens import CLS, PAD, SEP
 
 MAX_TOKENS = 512
 _HEAD_FILE = "head.safetensors"
-_ATTENTION = {"attn_implementation": "nucleobert"}
+_ATTENTION = {"attn_implementation": ATTENTION}
 # What a folder may hold beside the encoder: heads, which a new head replaces.
 _OTHER = {
     "bert": ("cls.", "classifier.", "pooler."),
